@@ -1,0 +1,1 @@
+"""OmniBridge, LangBridge and LatentUMM in JAX."""

@@ -1,0 +1,100 @@
+"""The only global switches: devices, processes, compilation cache, interruption.
+
+Libraries read no environment and set no jax option; entry points call `start` once.
+"""
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import jax
+from jax.experimental import multihost_utils
+
+from bridge_jax.core.errors import BridgeError
+
+EXIT_BAD_INPUT = 2  # never worth a restart
+EXIT_INTERRUPTED = 42  # saved on a signal: xpk and our launchers start again
+
+
+class Interrupted(SystemExit):
+    """A signal asked the run to stop, and its state is saved. Exits with 42."""
+
+    def __init__(self, step: int):
+        super().__init__(EXIT_INTERRUPTED)
+        self.step = step
+
+
+def start(environ: Mapping[str, str] = os.environ) -> None:
+    """Set up jax for this process; call before anything touches a device.
+
+    Reads BRIDGE_JAX_CACHE (folder of compiled programs, "" for none; by default
+    below the user's cache folder) and BRIDGE_JAX_DISTRIBUTED ("auto" on a pod that
+    describes itself, or "host:port,processes,index"; unset for one process).
+    """
+    # Orbax reports every stage of a save; a run says one line where it matters.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    cache = environ.get("BRIDGE_JAX_CACHE")
+    if cache is None:
+        home = environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        cache = str(Path(home) / "bridge_jax" / "xla")
+    if cache:
+        jax.config.update("jax_compilation_cache_dir", cache)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    _join(environ.get("BRIDGE_JAX_DISTRIBUTED", ""))
+
+
+def simulated_environment(
+    devices: int, environ: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Environment in which a new Python process sees `devices` CPU devices."""
+    flags = environ.get("XLA_FLAGS", "")
+    flag = f"--xla_force_host_platform_device_count={devices}"
+    # NPROC sizes XLA's thread pool. With a pool of the machine's few cores, programs
+    # that wait for each other's collectives starve, and the run hangs for ever.
+    return dict(environ) | {
+        "JAX_PLATFORMS": "cpu",
+        "NPROC": "32",
+        "XLA_FLAGS": f"{flags} {flag}".strip(),
+    }
+
+
+@contextlib.contextmanager
+def interruption() -> Iterator[Callable[[int], bool]]:
+    """Within, SIGTERM no longer kills: `asked(step)` tells whether it has arrived.
+
+    With several processes, all answer yes at the same step.
+    """
+    if jax.process_count() > 1:
+        # jax.distributed has its own handler, which a second one would disarm.
+        yield multihost_utils.reached_preemption_sync_point
+        return
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda step: False  # Python delivers signals to the main thread only
+        return
+    arrived = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: arrived.set())
+    try:
+        yield lambda step: arrived.is_set()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _join(description: str) -> None:
+    if not description:
+        return
+    if description == "auto":
+        jax.distributed.initialize()
+        return
+    try:
+        address, processes, index = description.split(",")
+        processes, index = int(processes), int(index)
+    except ValueError:
+        raise BridgeError(
+            f"BRIDGE_JAX_DISTRIBUTED={description!r}: must be 'auto' or"
+            " 'host:port,processes,index'"
+        ) from None
+    jax.distributed.initialize(address, processes, index)

@@ -1,0 +1,109 @@
+"""Streams -> batches through Grain: {stream name: {field: [B, ...]}}, resumable.
+
+Row i of the global order is a pure function of i, and each process takes every n-th
+row, so the same global batch is formed by any number of processes.
+"""
+
+import dataclasses
+import functools
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import grain
+import numpy as np
+
+from bridge_jax.core import config as config_lib
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import processor as processor_lib
+from bridge_jax.data.streams import ENDLESS
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Attributes:
+    streams: name -> {"source": file in data/streams, "batch": rows over all
+      processes, **fields of its Stream}.
+    threads: reader threads a stream.
+    prefetch: batches read ahead a stream.
+    """
+
+    streams: Mapping[str, Any]
+    threads: int = 1
+    prefetch: int = 4
+
+
+class Batches:
+    """Endless iterator over batches of all streams, with an exact state."""
+
+    def __init__(self, iterators: Mapping[str, Any]):
+        self._iterators = dict(iterators)
+
+    def __iter__(self) -> "Batches":
+        return self
+
+    def __next__(self) -> dict[str, dict[str, Any]]:
+        return {name: next(it) for name, it in self._iterators.items()}
+
+    def get_state(self) -> dict[str, Any]:
+        """JSON-ready position of every stream."""
+        return {name: it.get_state() for name, it in self._iterators.items()}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Continue where `get_state` was taken. Raises BridgeError for other streams."""
+        if set(state) != set(self._iterators):
+            raise BridgeError(
+                f"the saved data position is of streams {sorted(state)}, this run has "
+                f"{sorted(self._iterators)}; start anew with init instead of resuming"
+            )
+        for name, iterator in self._iterators.items():
+            iterator.set_state(state[name])
+
+
+def load_stream(
+    name: str, given: Mapping[str, Any], processor: processor_lib.Processor
+) -> Any:
+    """The Stream of {"source": file, **fields}. Raises BridgeError for a wrong name."""
+    given = dict(given)
+    source = given.pop("source", name)
+    module = source if "." in source else f"{__package__}.streams.{source}"
+    if importlib.util.find_spec(module) is None:
+        raise BridgeError(f"data.streams.{name}: there is no source {module}")
+    cls = importlib.import_module(module).Stream
+    fields = {"processor": processor, **given}
+    return config_lib.to_dataclass(cls, fields, where=f"data.streams.{name}")
+
+
+def batches(
+    settings: Settings,
+    processor: processor_lib.Processor,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> Batches:
+    """The batches of this process, from the first row on.
+
+    Raises:
+      BridgeError: a batch size that the number of processes does not divide.
+    """
+    iterators = {}
+    for name, given in settings.streams.items():
+        given = dict(given)
+        size = given.pop("batch")
+        if size % process_count:
+            raise BridgeError(
+                f"data.streams.{name}.batch {size} is not a multiple of "
+                f"{process_count} processes"
+            )
+        stream = load_stream(name, given, processor)
+        rows = grain.MapDataset.range(process_index, ENDLESS, process_count)
+        rows = rows.map(functools.partial(_row, stream))
+        whole = rows.batch(size // process_count, drop_remainder=True)
+        options = grain.ReadOptions(
+            num_threads=settings.threads, prefetch_buffer_size=settings.prefetch
+        )
+        iterators[name] = iter(whole.to_iter_dataset(options))
+    return Batches(iterators)
+
+
+def _row(stream: Any, index: int) -> dict[str, np.ndarray]:
+    return stream(int(index))

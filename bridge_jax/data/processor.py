@@ -1,0 +1,197 @@
+"""Text and pictures to arrays, by the sizes of one model: what every caller shares.
+
+Training streams, the inference engine and the tests all build their inputs here, so
+that a state seen in training is the state seen in use.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bridge_jax.data import chat, instructions, patches, rows, text_encoding, tokens
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Where tokenizers are and how long things may be.
+
+    Attributes:
+      tokenizers: folder with qwen2_vl/, mt5/ and bert/; "" for the built-in ones.
+      instructions: a name of `instructions.SETS`.
+      patch, temporal, merge: as in the vision tower.
+      min_pixels, max_pixels: limits of native-resolution resizing.
+      t5_length, bert_length: fixed lengths of the decoder's text inputs.
+      memory_length: most states the aligner reads of one row.
+    """
+
+    tokenizers: str = ""
+    instructions: str = "short"
+    patch: int = 8
+    temporal: int = 2
+    merge: int = 2
+    min_pixels: int = 32 * 32
+    max_pixels: int = 64 * 64
+    t5_length: int = 36
+    bert_length: int = 40
+    memory_length: int = 36
+
+
+@dataclasses.dataclass(frozen=True)
+class Processor:
+    """See `Config`; make one and share it."""
+
+    config: Config
+
+    @functools.cached_property
+    def qwen(self) -> tokens.Tokenizer:
+        return self._load("qwen2_vl")
+
+    @functools.cached_property
+    def mt5(self) -> tokens.Tokenizer:
+        return self._load("mt5")
+
+    @functools.cached_property
+    def bert(self) -> tokens.Tokenizer:
+        return self._load("bert")
+
+    def _load(self, name: str) -> tokens.Tokenizer:
+        home = self.config.tokenizers
+        return tokens.load((pathlib.Path(home) if home else tokens.BUILT_IN) / name)
+
+    @functools.cached_property
+    def words(self) -> instructions.Instructions:
+        return instructions.named(self.config.instructions)
+
+    # --- conversations ----------------------------------------------------------
+
+    def render(
+        self,
+        messages: Sequence[chat.Message],
+        grids: Sequence[chat.Grid] = (),
+        *,
+        answer: bool = False,
+    ) -> chat.Row:
+        """One conversation; `answer` opens the assistant's turn at its end."""
+        return chat.render(
+            self.qwen,
+            messages,
+            image_grids=grids,
+            system=self.words.system,
+            generation_prompt=answer,
+            merge=self.config.merge,
+        )
+
+    def describe(self, caption: str | None, grid: chat.Grid) -> chat.Row:
+        """Picture -> caption; a prompt only where `caption` is None."""
+        content = [{"type": "image"}, {"type": "text", "text": self.words.describe}]
+        reply = None if caption is None else caption
+        return self._turn(content, reply, [grid])
+
+    def ask(self, question: str, answer: str | None, grid: chat.Grid) -> chat.Row:
+        """Picture and question -> answer."""
+        content = [{"type": "image"}, {"type": "text", "text": question}]
+        return self._turn(content, answer, [grid])
+
+    def draw(self, prompt: str, caption: str | None) -> chat.Row:
+        """Prompt -> the caption of the picture to draw, between <img> and </img>."""
+        text = self.words.draw.format(prompt=prompt)
+        return self._turn([{"type": "text", "text": text}], _caption(caption))
+
+    def edit(self, instruction: str, caption: str | None, grid: chat.Grid) -> chat.Row:
+        """Picture and instruction -> the caption of the edited picture."""
+        text = self.words.edit.format(instruction=instruction)
+        content = [{"type": "image"}, {"type": "text", "text": text}]
+        return self._turn(content, _caption(caption), [grid])
+
+    def look(self, grid: chat.Grid) -> chat.Row:
+        """Only a picture: what retrieval and editing read the image states of.
+
+        Attention is causal, so these are also the image's states in every longer
+        conversation that begins with it.
+        """
+        return self.render([{"role": "user", "content": [{"type": "image"}]}], [grid])
+
+    def say(self, caption: str) -> chat.Row:
+        """Only a caption, its tokens marked: what retrieval reads text states of."""
+        part = {"type": "text", "text": caption, "capture": True}
+        return self.render([{"role": "user", "content": [part]}])
+
+    def _turn(
+        self, content: list[Any], reply: Any, grids: Sequence[chat.Grid] = ()
+    ) -> chat.Row:
+        messages = [{"role": "user", "content": content}]
+        if reply is not None:
+            messages.append({"role": "assistant", "content": reply})
+        return self.render(messages, grids, answer=reply is None)
+
+    # --- pictures ---------------------------------------------------------------
+
+    def look_at(self, image: np.ndarray) -> rows.Picture:
+        """uint8 [H, W, 3] -> (patches [P, D] float32, grid), at native resolution."""
+        c = self.config
+        fitted = patches.fit(image, c.patch, c.merge, c.min_pixels, c.max_pixels)
+        return patches.to_patches(fitted, c.patch, c.temporal, c.merge)
+
+    @property
+    def patch_width(self) -> int:
+        return 3 * self.config.temporal * self.config.patch**2
+
+    # --- fields of a batch ------------------------------------------------------
+
+    def vlm(
+        self,
+        conversations: Sequence[chat.Row],
+        pictures: Sequence[rows.Picture],
+        length: int,
+        num_patches: int,
+    ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        """(model fields of one row, response [T] bool, caption [T] bool).
+
+        With `num_patches` 0 the row is text alone and has no vision fields.
+        """
+        merge = self.config.merge
+        fields = rows.language(conversations, length, self.qwen.pad_id, merge)
+        response, caption = fields.pop("response"), fields.pop("caption")
+        if num_patches:
+            fields |= rows.vision(pictures, num_patches, self.patch_width, merge)
+        return fields, response, caption
+
+    def memory(
+        self, marked: np.ndarray, length: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """index [S] int32 and mask [S] bool of the marked positions; see `rows`."""
+        return rows.memory(marked, length or self.config.memory_length)
+
+    def seen(
+        self, picture: rows.Picture, length: int, num_patches: int
+    ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        """Fields of a row with one picture alone, and where its tokens stand.
+
+        Returns:
+          (model fields, index [N] int32, mask [N] bool) with N the most visual tokens
+          that `num_patches` patches can make.
+        """
+        row = self.look(picture[1])
+        fields, _, _ = self.vlm([row], [picture], length, num_patches)
+        merged = num_patches // self.config.merge**2
+        return fields, *rows.memory(fields["image_index"] >= 0, merged)
+
+    def texts(self, t5: str, bert: str, strict: bool = False) -> dict[str, np.ndarray]:
+        """t5_tokens, t5_mask, bert_tokens, bert_mask of one row."""
+        out = {}
+        sides = (
+            ("t5", self.mt5, t5, self.config.t5_length),
+            ("bert", self.bert, bert, self.config.bert_length),
+        )
+        for name, tokenizer, text, length in sides:
+            ids, mask = text_encoding.encode(tokenizer, [text], length, strict=strict)
+            out |= {f"{name}_tokens": ids[0], f"{name}_mask": mask[0]}
+        return out
+
+
+def _caption(text: str | None) -> list[dict[str, str]] | None:
+    return None if text is None else [{"type": "caption", "text": text}]

@@ -1,0 +1,1 @@
+"""The embedded shapes world: scenes, language about them, and their reader."""

@@ -1,0 +1,138 @@
+"""Edits: an instruction, the scene before it and the scene after it."""
+
+import dataclasses
+from collections.abc import Callable
+
+from bridge_jax.data.shapes import palette, reference, scene, splits
+from bridge_jax.data.shapes.scene import Object, Scene
+from bridge_jax.data.shapes.stream import Stream
+
+TRIES = 48
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Edit:
+    """What to change in `source` (of one of KINDS) and the `target` that results."""
+
+    kind: str
+    instruction: str
+    source: Scene
+    target: Scene
+
+    def to_json(self) -> dict:
+        return {
+            "kind": self.kind,
+            "instruction": self.instruction,
+            "source": self.source.to_json(),
+            "target": self.target.to_json(),
+        }
+
+
+Change = tuple[str, Scene]  # instruction, target
+
+
+def _swap(source: Scene, old: Object, new: Object) -> Scene:
+    kept = [thing for thing in source.objects if thing is not old]
+    return scene.make(source.background, [*kept, new])
+
+
+def _free(source: Scene) -> list[str]:
+    taken = {thing.place for thing in source.objects}
+    return [place for place in palette.PLACES if place not in taken]
+
+
+def _add(stream: Stream, source: Scene, split: str) -> Change:
+    color, shape = stream.choice(splits.pairs(split))
+    size, place = stream.choice(scene.SIZE_NAMES), stream.choice(_free(source))
+    bare = Object(shape, color, size, place, 0.0, 0.0)
+    new = scene.placed(stream, bare, place, source.objects)
+    verb = stream.choice(("add", "put", "draw"))
+    instruction = f"{verb} a {size} {color} {shape} at the {place}"
+    return instruction, scene.make(source.background, [*source.objects, new])
+
+
+def _remove(stream: Stream, source: Scene, split: str) -> Change:
+    old = stream.choice(source.objects)
+    verb = stream.choice(("remove", "delete", "take away"))
+    instruction = f"{verb} the {reference.pick(stream, source, old)}"
+    kept = [thing for thing in source.objects if thing is not old]
+    return instruction, scene.make(source.background, kept)
+
+
+def _recolour(stream: Stream, source: Scene, split: str) -> Change:
+    old = stream.choice(source.objects)
+    color = stream.choice([name for name in palette.COLORS if name != old.color])
+    what = reference.pick(stream, source, old)
+    instruction = stream.choice(
+        (
+            f"make the {what} {color}",
+            f"paint the {what} {color}",
+            f"change the color of the {what} to {color}",
+        )
+    )
+    return instruction, _swap(source, old, dataclasses.replace(old, color=color))
+
+
+def _replace(stream: Stream, source: Scene, split: str) -> Change:
+    old = stream.choice(source.objects)
+    pairs = [pair for pair in splits.pairs(split) if pair[1] != old.shape]
+    color, shape = stream.choice(pairs)
+    what = reference.pick(stream, source, old)
+    new = f"{'an' if color == 'orange' else 'a'} {color} {shape}"
+    instruction = stream.choice(
+        (f"replace the {what} with {new}", f"turn the {what} into {new}")
+    )
+    swapped = dataclasses.replace(old, color=color, shape=shape)
+    return instruction, _swap(source, old, swapped)
+
+
+def _move(stream: Stream, source: Scene, split: str) -> Change:
+    old = stream.choice(source.objects)
+    others = [thing for thing in source.objects if thing is not old]
+    place = stream.choice(_free(source))
+    verb = stream.choice(("move", "shift"))
+    what = reference.pick(stream, source, old)
+    new = scene.placed(stream, old, place, others)
+    return f"{verb} the {what} to the {place}", _swap(source, old, new)
+
+
+def _background(stream: Stream, source: Scene, split: str) -> Change:
+    others = [name for name in palette.BACKGROUNDS if name != source.background]
+    color = stream.choice(others)
+    instruction = stream.choice(
+        (
+            f"change the background to {color}",
+            f"make the background {color}",
+            f"set the background color to {color}",
+        )
+    )
+    return instruction, dataclasses.replace(source, background=color)
+
+
+CHANGES: dict[str, Callable[[Stream, Scene, str], Change]] = {
+    "add": _add,
+    "remove": _remove,
+    "recolour": _recolour,
+    "replace": _replace,
+    "move": _move,
+    "background": _background,
+}
+KINDS = tuple(CHANGES)
+# How many objects the source may have, so that the target has 1 to 4.
+SOURCE_COUNTS = {"add": (1, 2, 3), "remove": (2, 3, 4)}
+
+
+def sample(stream: Stream, split: str, kind: str) -> Edit:
+    """A random edit of the given kind, both scenes of the split.
+
+    In heldout the pair may be in the source, in the target or in both.
+    """
+    counts = SOURCE_COUNTS.get(kind, scene.COUNTS)
+    while True:
+        # Half of the heldout edits start from a seen scene that may gain a pair.
+        start = "train" if split == "heldout" and stream.coin() else split
+        source = splits.sample_scene(stream, start, counts)
+        for _ in range(TRIES):
+            instruction, target = CHANGES[kind](stream, source, split)
+            if splits.admits(split, source, target):
+                return Edit(kind, instruction, source, target)

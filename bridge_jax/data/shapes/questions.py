@@ -1,0 +1,212 @@
+"""Questions about a scene, each with its one right answer of one or two words."""
+
+import dataclasses
+from collections.abc import Callable
+
+from bridge_jax.data.shapes import language, palette, reference
+from bridge_jax.data.shapes.scene import Object, Scene
+from bridge_jax.data.shapes.stream import Stream
+
+RELATIONS = ("left", "right", "above", "below")
+KINDS = ("count", "color_of", "shape_of", "size_of", "exists", *RELATIONS, "comparison")
+YES_NO = ("no", "yes")
+
+# Asking alike for every answer would make "4" rare, as few scenes have four of a kind.
+COUNT_WEIGHTS = (1.0, 1.0, 2.0, 4.0, 8.0)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Question:
+    """A question of one of KINDS and its answer, both plain text."""
+
+    kind: str
+    question: str
+    answer: str
+
+    def to_json(self) -> dict:
+        return dataclasses.asdict(self)
+
+
+# Makers return None where a scene gives no such question.
+Maker = Callable[[Stream, Scene, tuple], Question | None]
+
+
+def _allowed(description: reference.Description, pairs: tuple) -> bool:
+    if "color" not in description or "shape" not in description:
+        return True
+    return (description["color"], description["shape"]) in pairs
+
+
+def _count(stream: Stream, shown: Scene, pairs: tuple) -> Question:
+    groups: list[reference.Description] = [{}]
+    groups += [{"shape": shape} for shape in palette.SHAPES]
+    groups += [{"color": color} for color in palette.COLORS]
+    groups += [{"size": size} for size in palette.SIZES]
+    groups += [{"color": one.color, "shape": one.shape} for one in shown.objects]
+    by_number: dict[int, list[reference.Description]] = {}
+    for group in groups:
+        by_number.setdefault(reference.count(shown, group), []).append(group)
+    numbers = sorted(by_number)
+    number = stream.weighted(numbers, [COUNT_WEIGHTS[n] for n in numbers])
+    things = reference.noun(stream.choice(by_number[number]), many=True)
+    text = stream.choice(
+        (
+            f"How many {things} are there?",
+            f"How many {things} are in the picture?",
+            f"Count the {things}.",
+        )
+    )
+    return Question("count", text, str(number))
+
+
+def _color_of(stream: Stream, shown: Scene, pairs: tuple) -> Question:
+    if stream.coin(0.15):
+        return Question("color_of", "What color is the background?", shown.background)
+    thing = stream.choice(shown.objects)
+    what = reference.pick(stream, shown, thing, without="color")
+    text = stream.choice(
+        (f"What color is the {what}?", f"What is the color of the {what}?")
+    )
+    return Question("color_of", text, thing.color)
+
+
+def _shape_of(stream: Stream, shown: Scene, pairs: tuple) -> Question:
+    thing = stream.choice(shown.objects)
+    what = reference.pick(stream, shown, thing, without="shape")
+    text = stream.choice(
+        (f"What shape is the {what}?", f"What is the shape of the {what}?")
+    )
+    return Question("shape_of", text, thing.shape)
+
+
+def _size_of(stream: Stream, shown: Scene, pairs: tuple) -> Question:
+    thing = stream.choice(shown.objects)
+    what = reference.pick(stream, shown, thing, without="size")
+    text = stream.choice(
+        (f"What size is the {what}?", f"Is the {what} small or large?")
+    )
+    return Question("size_of", text, thing.size)
+
+
+def _absent(stream: Stream, shown: Scene, pairs: tuple) -> reference.Description:
+    """A description that fits nothing, often close to something that is there."""
+    words = {"size": palette.SIZES, "color": palette.COLORS, "shape": palette.SHAPES}
+    while True:
+        thing = stream.choice(shown.objects)
+        description = reference.describe(thing, stream.choice(_EXISTS_SUBSETS))
+        for name in description:
+            if stream.coin(0.6):
+                description[name] = stream.choice(tuple(words[name]))
+        if _allowed(description, pairs) and not reference.count(shown, description):
+            return description
+
+
+_EXISTS_SUBSETS = (("shape",), ("color",), ("color", "shape"), ("size", "shape"))
+
+
+def _exists(stream: Stream, shown: Scene, pairs: tuple) -> Question:
+    answer = stream.coin()
+    if stream.coin(0.15):
+        taken = {thing.place for thing in shown.objects}
+        places = [place for place in palette.PLACES if (place in taken) == answer]
+        what = f"an object at the {stream.choice(places)}"
+    elif answer:
+        thing = stream.choice(shown.objects)
+        description = reference.describe(thing, stream.choice(_EXISTS_SUBSETS))
+        what = language.article(reference.noun(description))
+    else:
+        what = language.article(reference.noun(_absent(stream, shown, pairs)))
+    text = stream.choice((f"Is there {what}?", f"Does the picture show {what}?"))
+    return Question("exists", text, YES_NO[answer])
+
+
+def holds(relation: str, one: Object, other: Object) -> bool:
+    """Whether the places say so: 'left' compares columns, 'above' rows."""
+    axis = 0 if relation in ("left", "right") else 1
+    difference = palette.CELLS[other.place][axis] - palette.CELLS[one.place][axis]
+    return difference > 0 if relation in ("left", "above") else difference < 0
+
+
+def _two(stream: Stream, shown: Scene) -> list[tuple[Object, str]]:
+    """Two objects with descriptions that need no place; empty where there are none."""
+    named = []
+    for thing in shown.objects:
+        nouns = reference.by_attributes(shown, thing)
+        if nouns:
+            named.append((thing, stream.choice(nouns)))
+    return stream.sample(named, 2) if len(named) > 1 else []
+
+
+def _relation(stream: Stream, shown: Scene, pairs: tuple) -> Question | None:
+    named = _two(stream, shown)
+    if not named:
+        return None
+    (one, one_name), (other, other_name) = named
+    answer = stream.coin()
+    fitting = [kind for kind in RELATIONS if holds(kind, one, other) == answer]
+    kind = stream.choice(fitting)
+    words = f"{kind} of" if kind in ("left", "right") else kind
+    text = f"Is the {one_name} {words} the {other_name}?"
+    return Question(kind, text, YES_NO[answer])
+
+
+def _compare_sizes(stream: Stream, shown: Scene) -> Question | None:
+    named = _two(stream, shown)
+    if not named or named[0][0].size == named[1][0].size:
+        return None
+    (one, one_name), (_, other_name) = named
+    word = stream.choice(("larger", "smaller"))
+    answer = (one.size == "large") == (word == "larger")
+    text = f"Is the {one_name} {word} than the {other_name}?"
+    return Question("comparison", text, YES_NO[answer])
+
+
+def _compare_counts(stream: Stream, shown: Scene) -> Question:
+    name = stream.choice(reference.ATTRIBUTES)
+    words = {"size": palette.SIZES, "color": palette.COLORS, "shape": palette.SHAPES}
+    # One group is there, so that the question is about the picture.
+    there = getattr(stream.choice(shown.objects), name)
+    other = stream.choice([word for word in words[name] if word != there])
+    present = [getattr(one, name) for one in shown.objects]
+    if stream.coin(0.7) and len(set(present)) > 1:
+        other = stream.choice([word for word in present if word != there])
+    groups = [{name: there}, {name: other}]
+    answer = stream.coin()
+    word = stream.choice(("more", "fewer"))
+    first, second = (reference.count(shown, group) for group in groups)
+    if ((first > second) if word == "more" else (first < second)) != answer:
+        groups.reverse()
+        first, second = second, first
+    answer = first > second if word == "more" else first < second
+    one, two = (reference.noun(group, many=True) for group in groups)
+    return Question("comparison", f"Are there {word} {one} than {two}?", YES_NO[answer])
+
+
+def _comparison(stream: Stream, shown: Scene, pairs: tuple) -> Question:
+    by_size = _compare_sizes(stream, shown) if stream.coin() else None
+    return by_size or _compare_counts(stream, shown)
+
+
+MAKERS: tuple[Maker, ...] = (
+    _count,
+    _color_of,
+    _shape_of,
+    _size_of,
+    _exists,
+    _relation,
+    _comparison,
+)
+
+
+def ask(stream: Stream, shown: Scene, pairs: tuple, number: int) -> list[Question]:
+    """`number` questions about a scene, kinds alike often where the scene has them.
+
+    Args:
+      pairs: the (color, shape) pairs that questions may name.
+    """
+    asked: list[Question] = []
+    while len(asked) < number:
+        question = stream.choice(MAKERS)(stream, shown, pairs)
+        if question is not None:
+            asked.append(question)
+    return asked

@@ -1,0 +1,41 @@
+"""Stage 2, generation: prompt, rewritten caption and picture."""
+
+import dataclasses
+
+import numpy as np
+
+from bridge_jax.data import processor, shapes_world
+from bridge_jax.data.shapes import language
+from bridge_jax.data.shapes.stream import Stream as Choices
+from bridge_jax.data.streams.shapes_instruct import draw_pair
+from bridge_jax.data.streams import ENDLESS
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """Row: vlm {...}, memory_index/mask (caption tokens), t5_*, bert_*, images.
+
+    BERT reads an empty text: what is drawn must come through the aligner.
+    """
+
+    processor: processor.Processor
+    split: str = "train"
+    seed: int = 0
+    length: int = 88
+
+    def __call__(self, index: int) -> dict[str, np.ndarray]:
+        item = shapes_world.Source(self.split, self.seed, ENDLESS)[index]
+        rng = Choices(self.seed, self.split, index, "generate")
+        prompt, scene = draw_pair(rng, item)
+        caption = language.canonical(scene)
+        row = self.processor.draw(prompt, caption)
+        fields, _, marked = self.processor.vlm([row], [], self.length, 0)
+        memory_index, memory_mask = self.processor.memory(marked)
+        return {
+            "vlm": fields,
+            "memory_index": memory_index,
+            "memory_mask": memory_mask,
+            "replaceable": np.bool_(True),
+            "images": shapes_world.render(scene),
+            **self.processor.texts(caption, ""),
+        }

@@ -1,0 +1,105 @@
+"""Stage 1: questions, captions, prompts to rewrite and edits to caption, mixed.
+
+A row is either one conversation about one picture with several turns, or a pack of
+rewritings without a picture. Only what the assistant says is learnt.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from bridge_jax.data import processor, shapes_world
+from bridge_jax.data.chat import Row
+from bridge_jax.data.shapes import language, questions, splits
+from bridge_jax.data.shapes.stream import Stream as Choices
+from bridge_jax.data.streams import ENDLESS
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """Row: vlm {...}, loss_mask [T].
+
+    Attributes:
+      length: T; as many turns as fit are kept.
+      num_patches: P.
+      rewrite, edit, describe: shares of rows whose first turn is of that kind; the
+        rest begin with a question.
+    """
+
+    processor: processor.Processor
+    split: str = "train"
+    seed: int = 0
+    length: int = 112
+    num_patches: int = 64
+    rewrite: float = 0.15
+    edit: float = 0.3
+    describe: float = 0.1
+
+    def __call__(self, index: int) -> dict[str, np.ndarray]:
+        rng = Choices(self.seed, self.split, index, "instruct")
+        item = shapes_world.Source(self.split, self.seed, ENDLESS)[index]
+        if rng.coin(self.rewrite):
+            conversations, pictures = self._rewritings(rng), []
+        else:
+            conversation, picture = self._conversation(rng, item)
+            conversations, pictures = [conversation], [picture]
+        fields, response, _ = self.processor.vlm(
+            conversations, pictures, self.length, self.num_patches
+        )
+        return {"vlm": fields, "loss_mask": response}
+
+    def _rewritings(self, rng: Choices) -> list[Row]:
+        """Single-turn conversations until the row is full."""
+        source = shapes_world.Source(self.split, self.seed, ENDLESS)
+        packed: list[Row] = []
+        while True:
+            prompt, scene = draw_pair(rng, source[rng.below(ENDLESS)])
+            row = self.processor.draw(prompt, language.canonical(scene))
+            used = sum(len(one.tokens) for one in packed)
+            if used + len(row.tokens) > self.length:
+                return packed
+            packed.append(row)
+
+    def _conversation(self, rng: Choices, item: shapes_world.Item):
+        first = rng.weighted(
+            ("edit", "describe", "question"),
+            (self.edit, self.describe, 1.0 - self.edit - self.describe),
+        )
+        scene = item.edit.source if first == "edit" else item.scene
+        picture = self.processor.look_at(shapes_world.render(scene))
+        turns = self._turns(rng, first, item, scene)
+        row, messages = None, []
+        for number, (question, reply) in enumerate(turns):
+            content = [{"type": "text", "text": question}]
+            if number == 0:
+                content = [{"type": "image"}, *content]
+            longer = [
+                *messages,
+                {"role": "user", "content": content},
+                {"role": "assistant", "content": reply},
+            ]
+            grown = self.processor.render(longer, [picture[1]])
+            if len(grown.tokens) > self.length:
+                break
+            row, messages = grown, longer
+        return row, picture
+
+    def _turns(self, rng: Choices, first: str, item: shapes_world.Item, scene):
+        words = self.processor.words
+        turns = []
+        if first == "edit":
+            caption = {"type": "caption", "text": language.canonical(item.edit.target)}
+            wish = words.edit.format(instruction=item.edit.instruction)
+            turns.append((wish, [caption]))
+        if first == "describe":
+            turns.append((words.describe, language.canonical(scene)))
+        asked = questions.ask(rng, scene, splits.pairs(self.split), 6)
+        return turns + [(one.question, one.answer) for one in asked]
+
+
+def draw_pair(rng: Choices, item: shapes_world.Item):
+    """(what a user asks for, the scene to be drawn): a tagged prompt or a caption."""
+    if rng.coin(0.7):
+        rewrite = item.rewrite
+        return rewrite.prompt["prompt"], rewrite.scene
+    return language.STYLES[rng.choice(list(language.STYLES))](item.scene), item.scene

@@ -1,0 +1,57 @@
+"""Stage 2, retrieval: a picture and a caption of it, each read by itself."""
+
+import dataclasses
+import zlib
+
+import numpy as np
+
+from bridge_jax.data import processor, shapes_world
+from bridge_jax.data.shapes import language
+from bridge_jax.data.shapes.stream import Stream as Choices
+from bridge_jax.data.streams import ENDLESS
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """Row: vlm_image {...}, image_index/mask, vlm_text {...}, text_index/mask, ids.
+
+    Attributes:
+      canonical: share of captions in canonical style; the others fix the scene too.
+      repeat: share of rows that show the previous row's scene in other words, so that
+        text->text positives exist.
+    """
+
+    processor: processor.Processor
+    split: str = "train"
+    seed: int = 0
+    image_length: int = 24
+    text_length: int = 60
+    num_patches: int = 64
+    canonical: float = 0.6
+    repeat: float = 0.1
+
+    def __call__(self, index: int) -> dict[str, np.ndarray]:
+        rng = Choices(self.seed, self.split, index, "retrieve")
+        shown = index - 1 if index and rng.coin(self.repeat) else index
+        item = shapes_world.Source(self.split, self.seed, ENDLESS)[shown]
+        picture = self.processor.look_at(item.image)
+        vlm_image, image_index, image_mask = self.processor.seen(
+            picture, self.image_length, self.num_patches
+        )
+        style = "canonical"
+        if not rng.coin(self.canonical):
+            style = rng.choice(language.FULL_STYLES)
+        row = self.processor.say(language.STYLES[style](item.scene))
+        vlm_text, _, marked = self.processor.vlm([row], [], self.text_length, 0)
+        text_index, text_mask = self.processor.memory(marked, self.text_length)
+        name = language.canonical(item.scene).encode()
+        return {
+            "vlm_image": vlm_image,
+            "image_index": image_index,
+            "image_mask": image_mask,
+            "vlm_text": vlm_text,
+            "text_index": text_index,
+            "text_mask": text_mask,
+            # Equal scenes are one image, whatever their jitter: never negatives.
+            "ids": np.int32(zlib.crc32(name) & 0x7FFFFFFF),
+        }

@@ -1,0 +1,64 @@
+"""Scaled dot-product attention, head-major.
+
+[B, H, T, D] rather than [B, T, H, D]: on CPU the latter is three times slower, and on
+TPU both compile to the same program.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def split_heads(x: jax.Array, heads: int) -> jax.Array:
+    """[B, T, H*D] -> [B, H, T, D]."""
+    batch, length, width = x.shape
+    return x.reshape(batch, length, heads, width // heads).transpose(0, 2, 1, 3)
+
+
+def merge_heads(x: jax.Array) -> jax.Array:
+    """[B, H, T, D] -> [B, T, H*D]."""
+    batch, heads, length, width = x.shape
+    return x.transpose(0, 2, 1, 3).reshape(batch, length, heads * width)
+
+
+def attend(
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    *,
+    mask: jax.Array | None = None,
+    bias: jax.Array | None = None,
+    scale: float | None = None,
+) -> jax.Array:
+    """softmax(q k^T * scale + bias) v with the softmax in float32.
+
+    Args:
+      q: [B, H, T, D].
+      k, v: [B, K, S, D] with K dividing H (grouped-query attention).
+      mask: bool, broadcastable [B, H, T, S], True where attention is allowed. A row
+        with nothing allowed attends uniformly, as additive masks with the smallest
+        float do in the references.
+      bias: float, broadcastable [B, H, T, S].
+      scale: multiplies the scores; D**-0.5 when None.
+
+    Returns:
+      [B, H, T, D] in q's dtype.
+    """
+    batch, heads, length, width = q.shape
+    groups = heads // k.shape[1]
+    scale = width**-0.5 if scale is None else scale
+    if groups > 1:
+        # The query heads of one key/value head become extra query rows: no copies.
+        q = q.reshape(batch, k.shape[1], groups * length, width)
+    scores = jnp.einsum("bhtd,bhsd->bhts", q, k, preferred_element_type=jnp.float32)
+    scores = scores.reshape(batch, heads, length, k.shape[2])
+    if scale != 1.0:
+        scores = scores * scale
+    if bias is not None:
+        scores = scores + bias.astype(jnp.float32)
+    if mask is not None:
+        scores = jnp.where(mask, scores, jnp.finfo(jnp.float32).min)
+    weights = jax.nn.softmax(scores, axis=-1).astype(v.dtype)
+    if groups > 1:
+        weights = weights.reshape(batch, k.shape[1], groups * length, k.shape[2])
+    out = jnp.einsum("bhts,bhsd->bhtd", weights, v)
+    return out.reshape(batch, heads, length, v.shape[-1])

@@ -1,0 +1,158 @@
+"""Dense, embedding and convolution: the one file that boxes parameters.
+
+Every parameter carries logical axis names ("embed", "mlp", "heads", ...); a named
+table in `sharding/rules.py` maps them to mesh axes. Models never see a mesh.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+Axis = str | None
+Initialiser = Callable[..., jax.Array]
+
+fan_in_normal = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
+
+
+def param(
+    module: nn.Module,
+    name: str,
+    init: Initialiser,
+    shape: Sequence[int],
+    axes: Sequence[Axis],
+    dtype: Any = jnp.float32,
+) -> jax.Array:
+    """A parameter of `module` boxed with one logical axis name a dimension."""
+    boxed = nn.with_logical_partitioning(init, tuple(axes))
+    return module.param(name, boxed, tuple(shape), jnp.dtype(dtype))
+
+
+def constrain(x: jax.Array, axes: Sequence[Axis]) -> jax.Array:
+    """Ask for a logical sharding of an activation; no effect without rules."""
+    return nn.with_logical_constraint(x, tuple(axes))
+
+
+class Dense(nn.Module):
+    """y = x @ kernel (+ bias) over the last axis.
+
+    Leading axes are flattened to one: XLA on CPU takes 1.7x as long for the backward
+    pass of a 3-D matmul as for the same work in 2-D.
+    """
+
+    features: int
+    axes: tuple[Axis, Axis] = ("embed", "mlp")
+    use_bias: bool = False
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+    kernel_init: Initialiser = fan_in_normal
+    bias_init: Initialiser = nn.initializers.zeros
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """x [..., in] -> [..., features] in `dtype`."""
+        width = x.shape[-1]
+        kernel = param(
+            self,
+            "kernel",
+            self.kernel_init,
+            (width, self.features),
+            self.axes,
+            self.param_dtype,
+        )
+        y = jnp.dot(
+            x.reshape(-1, width).astype(self.dtype),
+            kernel.astype(self.dtype),
+        )
+        if self.use_bias:
+            bias = param(
+                self,
+                "bias",
+                self.bias_init,
+                (self.features,),
+                (self.axes[1],),
+                self.param_dtype,
+            )
+            y = y + bias.astype(self.dtype)[None]
+        return y.reshape(*x.shape[:-1], self.features)
+
+
+class Embed(nn.Module):
+    """A table of vectors, [vocab, features]."""
+
+    num_embeddings: int
+    features: int
+    axes: tuple[Axis, Axis] = ("vocab", "embed")
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+    embedding_init: Initialiser = nn.initializers.normal(0.02)
+
+    def setup(self):
+        self.embedding = param(
+            self,
+            "embedding",
+            self.embedding_init,
+            (self.num_embeddings, self.features),
+            self.axes,
+            self.param_dtype,
+        )
+
+    def __call__(self, ids: jax.Array) -> jax.Array:
+        """ids [...] int -> [..., features]."""
+        return jnp.take(self.embedding, ids, axis=0).astype(self.dtype)
+
+    def attend(self, x: jax.Array) -> jax.Array:
+        """Tied output head: x [..., features] -> float32 scores [..., vocab]."""
+        flat = x.reshape(-1, self.features).astype(self.dtype)
+        scores = jnp.dot(
+            flat,
+            self.embedding.astype(self.dtype).T,
+            preferred_element_type=jnp.float32,
+        )
+        return scores.reshape(*x.shape[:-1], self.num_embeddings)
+
+
+class Conv(nn.Module):
+    """2-D convolution, NHWC, square kernel."""
+
+    features: int
+    kernel_size: int = 3
+    stride: int = 1
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((1, 1), (1, 1))
+    axes: tuple[Axis, Axis] = ("conv_in", "conv_out")
+    use_bias: bool = True
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+    kernel_init: Initialiser = fan_in_normal
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """x [B, h, w, in] -> [B, h', w', features]."""
+        kernel = param(
+            self,
+            "kernel",
+            self.kernel_init,
+            (self.kernel_size, self.kernel_size, x.shape[-1], self.features),
+            (None, None, *self.axes),
+            self.param_dtype,
+        )
+        y = jax.lax.conv_general_dilated(
+            x.astype(self.dtype),
+            kernel.astype(self.dtype),
+            window_strides=(self.stride, self.stride),
+            padding=self.padding,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+        if self.use_bias:
+            bias = param(
+                self,
+                "bias",
+                nn.initializers.zeros,
+                (self.features,),
+                (self.axes[1],),
+                self.param_dtype,
+            )
+            y = y + bias.astype(self.dtype)[None, None, None]
+        return y

@@ -1,0 +1,116 @@
+"""Convolutional blocks of latent-diffusion autoencoders, NHWC.
+
+All of them are `diffusers`' blocks of the same purpose, without time conditioning.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from bridge_jax.layers import attention, linear, norm
+
+EPS = 1e-6  # of every group norm here, as published
+
+
+class ResnetBlock(nn.Module):
+    """x + conv(silu(norm(conv(silu(norm(x)))))); the skip is projected on new widths.
+
+    Submodules `norm1 conv1 norm2 conv2` and, where the width changes, `shortcut`.
+    """
+
+    features: int
+    groups: int = 32
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """x [B, h, w, in] -> [B, h, w, features]; `groups` divides both widths."""
+        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        y = x
+        for index in ("1", "2"):
+            y = norm.GroupNorm(self.groups, EPS, name=f"norm{index}", **types)(y)
+            y = linear.Conv(self.features, name=f"conv{index}", **types)(nn.silu(y))
+        if x.shape[-1] != self.features:
+            x = pointwise(self.features, "shortcut", **types)(x)
+        return x + y
+
+
+class Downsample(nn.Module):
+    """Halve height and width: a 3x3 convolution of stride 2, submodule `conv`.
+
+    Padding is on the bottom and the right only, as in the released autoencoders;
+    symmetric padding would shift the latent by half a pixel.
+    """
+
+    features: int
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """x [B, h, w, in] -> [B, h // 2, w // 2, features]."""
+        return linear.Conv(
+            self.features,
+            stride=2,
+            padding=((0, 1), (0, 1)),
+            dtype=self.dtype,
+            param_dtype=self.param_dtype,
+            name="conv",
+        )(x)
+
+
+class Upsample(nn.Module):
+    """Double height and width: nearest neighbour, then a 3x3 `conv`."""
+
+    features: int
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """x [B, h, w, in] -> [B, 2 h, 2 w, features]."""
+        return linear.Conv(
+            self.features,
+            dtype=self.dtype,
+            param_dtype=self.param_dtype,
+            name="conv",
+        )(nearest(x))
+
+
+class SpatialAttention(nn.Module):
+    """x + out(attention(norm(x))) over all positions, with one head.
+
+    Submodules `norm query key value out`, all with biases.
+    """
+
+    groups: int = 32
+    dtype: Any = jnp.float32
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """x [B, h, w, C] -> [B, h, w, C]; memory grows as (h w)^2."""
+        batch, height, width, channels = x.shape
+        types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
+        y = norm.GroupNorm(self.groups, EPS, name="norm", **types)(x)
+        y = y.reshape(batch, height * width, channels)
+        q, k, v = (
+            attention.split_heads(pointwise(channels, name, **types)(y), 1)
+            for name in ("query", "key", "value")
+        )
+        y = attention.merge_heads(attention.attend(q, k, v))
+        return x + pointwise(channels, "out", **types)(y).reshape(x.shape)
+
+
+def nearest(x: jax.Array) -> jax.Array:
+    """Repeat every pixel twice in both directions: [B, h, w, C] -> [B, 2h, 2w, C]."""
+    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
+
+
+def pointwise(features: int, name: str | None = None, **types: Any) -> linear.Dense:
+    """A 1x1 convolution, which is a linear layer over channels."""
+    axes = ("conv_in", "conv_out")
+    return linear.Dense(features, axes=axes, use_bias=True, name=name, **types)

@@ -1,0 +1,1 @@
+"""The KL-regularised image autoencoder of latent diffusion (diffusers' AutoencoderKL)."""

@@ -1,0 +1,1 @@
+"""BERT text encoder: the decoder's first text side."""

@@ -1,0 +1,1 @@
+"""BiTransformer: learned queries aligned with the language model's states."""

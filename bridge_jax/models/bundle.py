@@ -1,0 +1,74 @@
+"""A bundle: which parts of a unified model exist, and under which prefix.
+
+Parameters live in one tree, {part: {...}}, so that "which part trains" is a regex on a
+path and a checkpoint of any subset of parts has the same shape everywhere.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+from bridge_jax.core import rng
+from bridge_jax.core.errors import BridgeError
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One model inside a bundle.
+
+    Attributes:
+      family: folder under `bridge_jax/models`.
+      config: the family's frozen Config.
+      module: the linen module.
+      example: keyword arguments (arrays) that make every parameter on `init`.
+    """
+
+    family: str
+    config: Any
+    module: nn.Module
+    example: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Bundle:
+    """The parts by name: vlm, projector, aligner, retrieval, mt5, bert, dit, vae."""
+
+    parts: Mapping[str, Part]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.parts
+
+    def __getitem__(self, name: str) -> Part:
+        if name not in self.parts:
+            raise BridgeError(
+                f"this model has no part {name!r}: it has {', '.join(self.parts)}"
+            )
+        return self.parts[name]
+
+    def init(self, seed: int | jax.Array) -> dict[str, Any]:
+        """Fresh boxed parameters {part: params}, traceable.
+
+        A part's key depends on its name only: adding a part never changes how
+        another one starts.
+        """
+        return {name: self.init_part(name, seed) for name in self.parts}
+
+    def init_part(self, name: str, seed: int | jax.Array) -> Any:
+        """Fresh boxed parameters of one part."""
+        part = self[name]
+        key = rng.stream(seed, f"init/{name}")
+        return part.module.init(key, **part.example)["params"]
+
+    def apply(self, name: str, params: Mapping[str, Any], *args, **kwargs) -> Any:
+        """Call one part with its own slice of the parameter tree."""
+        return self[name].module.apply({"params": params[name]}, *args, **kwargs)
+
+    def description(self) -> dict[str, Any]:
+        """JSON-ready {part: {"family", **config}}; `build.from_description` undoes it."""
+        return {
+            name: {"family": part.family, **dataclasses.asdict(part.config)}
+            for name, part in self.parts.items()
+        }

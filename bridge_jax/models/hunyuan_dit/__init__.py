@@ -1,0 +1,1 @@
+"""HunyuanDiT v1.2: the latent diffusion decoder."""

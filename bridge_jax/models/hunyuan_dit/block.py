@@ -1,0 +1,112 @@
+"""One transformer block: skip, self-attention, cross-attention, MLP."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from bridge_jax.layers import attention, linear, norm, rope
+from bridge_jax.models.hunyuan_dit.config import Config
+from bridge_jax.models.hunyuan_dit.embed import Mlp, dense
+
+Rotary = tuple[jax.Array, jax.Array]  # cos, sin [1, 1, P, head_dim]
+
+
+class SelfAttention(nn.Module):
+    """Image tokens to image tokens; queries and keys normalised, then rotated."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, x: jax.Array, rotary: Rotary) -> jax.Array:
+        """x [B, P, hidden] -> [B, P, hidden]."""
+        config = self.config
+        qkv = dense(config, 3 * config.hidden, ("embed", "heads"), "qkv")(x)
+        query, key, value = unstack_heads(qkv, 3, config.heads)
+        query = rope.apply_interleaved(head_norm(config, "query_norm")(query), *rotary)
+        key = rope.apply_interleaved(head_norm(config, "key_norm")(key), *rotary)
+        out = attention.merge_heads(attention.attend(query, key, value))
+        return dense(config, config.hidden, ("heads", "embed"), "output")(out)
+
+
+class CrossAttention(nn.Module):
+    """Image tokens to text states; only the queries have positions to rotate.
+
+    No mask: padded text positions hold learned embeddings instead.
+    """
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, x: jax.Array, text: jax.Array, rotary: Rotary) -> jax.Array:
+        """x [B, P, hidden], text [B, S, clip_dim] -> [B, P, hidden]."""
+        config = self.config
+        axes = ("embed", "heads")
+        query = dense(config, config.hidden, axes, "query")(x)
+        query = attention.split_heads(query, config.heads)
+        query = rope.apply_interleaved(head_norm(config, "query_norm")(query), *rotary)
+        pair = dense(config, 2 * config.hidden, axes, "key_value")(text)
+        key, value = unstack_heads(pair, 2, config.heads)
+        key = head_norm(config, "key_norm")(key)
+        out = attention.merge_heads(attention.attend(query, key, value))
+        return dense(config, config.hidden, ("heads", "embed"), "output")(out)
+
+
+class Block(nn.Module):
+    """Pre-norm; time and pooled text add a shift before self-attention, no gates."""
+
+    config: Config
+    with_skip: bool = False
+
+    @nn.compact
+    def __call__(
+        self,
+        x: jax.Array,
+        conditioning: jax.Array,
+        text: jax.Array,
+        rotary: Rotary,
+        skip: jax.Array | None = None,
+    ) -> jax.Array:
+        """One block.
+
+        Args:
+          x: [B, P, hidden].
+          conditioning: [B, hidden], time embedding plus pooled text.
+          text: [B, S, clip_dim].
+          rotary: see `rotary.tables`.
+          skip: [B, P, hidden] from the first half, for blocks `with_skip`.
+        """
+        config = self.config
+        if self.with_skip:
+            x = layer_norm(config, "skip_norm")(jnp.concatenate([x, skip], axis=-1))
+            x = dense(config, config.hidden, ("embed", None), "skip_linear")(x)
+        zeros = nn.initializers.zeros
+        shift = dense(config, config.hidden, ("embed", None), "shift", zeros)(
+            nn.silu(conditioning)
+        )
+        x = x + SelfAttention(config, name="self_attention")(
+            layer_norm(config, "self_norm")(x) + shift[:, None], rotary
+        )
+        x = x + CrossAttention(config, name="cross_attention")(
+            layer_norm(config, "cross_norm")(x), text, rotary
+        )
+        x = x + Mlp(
+            config, config.mlp_hidden, config.hidden, activation="gelu_tanh", name="mlp"
+        )(layer_norm(config, "mlp_norm")(x))
+        return linear.constrain(x, ("batch", "seq", "embed"))
+
+
+def unstack_heads(x: jax.Array, parts: int, heads: int) -> list[jax.Array]:
+    """A fused projection [B, T, parts*H*D] -> `parts` arrays [B, H, T, D]."""
+    return [attention.split_heads(part, heads) for part in jnp.split(x, parts, axis=-1)]
+
+
+def layer_norm(config: Config, name: str) -> norm.LayerNorm:
+    """Layer normalisation with scale and bias in the config's dtypes."""
+    return norm.LayerNorm(
+        config.norm_eps, dtype=config.dtype, param_dtype=config.param_dtype, name=name
+    )
+
+
+def head_norm(config: Config, name: str):
+    """Normalisation of each head's queries or keys; nothing without `qk_norm`."""
+    return layer_norm(config, name) if config.qk_norm else lambda x: x

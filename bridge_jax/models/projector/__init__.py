@@ -1,0 +1,1 @@
+"""Projector: language-model states to the aligner's width."""

@@ -1,0 +1,89 @@
+"""Key/value cache: a plain pytree of fixed shapes, at home in jit and lax loops.
+
+B rows, K key/value heads, S slots, D head width. Slots fill from 0 in every row at
+once; padding takes slots too and is kept out by `valid`, so rows of different lengths
+may be padded on either side.
+"""
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import dtype
+from bridge_jax.models.qwen2_vl.config import Config
+
+
+@flax.struct.dataclass
+class KVCache:
+    """What the decoder remembers of the tokens so far."""
+
+    keys: tuple[jax.Array, ...]  # per layer [B, K, S, D], rotated
+    values: tuple[jax.Array, ...]  # per layer [B, K, S, D]
+    valid: jax.Array  # bool [B, S], True for real tokens
+    length: jax.Array  # int32 [], slots written
+
+
+def empty(config: Config, batch: int, capacity: int) -> KVCache:
+    """A cache of `capacity` slots a row; it must hold the prompt and all new tokens.
+
+    A write beyond the capacity would overwrite the last slots: the caller counts.
+    """
+    shape = (batch, config.kv_heads, capacity, config.head_dim)
+
+    def zeros():
+        return tuple(
+            jnp.zeros(shape, dtype(config.dtype)) for _ in range(config.layers)
+        )
+
+    return KVCache(
+        keys=zeros(),
+        values=zeros(),
+        valid=jnp.zeros((batch, capacity), bool),
+        length=jnp.zeros((), jnp.int32),
+    )
+
+
+def reserve(cache: KVCache, segments: jax.Array) -> tuple[KVCache, jax.Array]:
+    """Take the next T slots of every row.
+
+    Args:
+      cache: as left by the previous call.
+      segments: [B, T] int, 0 for padding. One sequence a row: packed rows cannot be
+        decoded.
+
+    Returns:
+      The cache with `valid` and `length` moved on, and the attention mask [B, 1, T, S]
+      of the new tokens.
+
+    Raises:
+      BridgeError: T tokens cannot fit into the cache at all.
+    """
+    steps, capacity = segments.shape[1], cache.valid.shape[1]
+    if steps > capacity:
+        raise BridgeError(
+            f"{steps} tokens do not fit into a cache of {capacity} slots; "
+            "make the cache as long as the prompt plus all new tokens"
+        )
+    valid = jax.lax.dynamic_update_slice(cache.valid, segments != 0, (0, cache.length))
+    slots = jnp.arange(capacity)[None, :]
+    past = slots <= (cache.length + jnp.arange(steps))[:, None]
+    mask = valid[:, None, None, :] & past[None, None]
+    return cache.replace(valid=valid, length=cache.length + steps), mask
+
+
+def write(memory: jax.Array, new: jax.Array, start: jax.Array) -> jax.Array:
+    """Put [B, K, T, D] into the slots of [B, K, S, D] that begin at `start`."""
+    return jax.lax.dynamic_update_slice(
+        memory, new.astype(memory.dtype), (0, 0, start, 0)
+    )
+
+
+def next_positions(cache: KVCache, deltas: jax.Array, steps: int = 1) -> jax.Array:
+    """M-RoPE positions [3, B, steps] of the next text tokens.
+
+    `deltas` [B] come from `positions.mrope_positions` on the prompt.
+    """
+    slots = cache.length + jnp.arange(steps, dtype=jnp.int32)
+    positions = slots[None, None, :] + deltas.astype(jnp.int32)[None, :, None]
+    return jnp.broadcast_to(positions, (3, deltas.shape[0], steps))

@@ -1,0 +1,92 @@
+"""Qwen2-VL: vision tower and language model joined, with static shapes.
+
+B rows of T text positions and P patches; N visual tokens a row.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from bridge_jax.models.qwen2_vl.config import Config
+from bridge_jax.models.qwen2_vl.language import LanguageModel
+from bridge_jax.models.qwen2_vl.vision import VisionTower
+
+
+class Qwen2VL(nn.Module):
+    """Parameters: {"vision": tower, "llm": decoder}."""
+
+    config: Config
+
+    def setup(self):
+        self.vision = VisionTower(self.config)
+        self.llm = LanguageModel(self.config)
+
+    def __call__(
+        self,
+        tokens,
+        positions,
+        segments,
+        patches=None,
+        coordinates=None,
+        patch_segments=None,
+        image_index=None,
+        cache=None,
+    ):
+        """Text and pictures to last hidden states.
+
+        Args:
+          tokens: [B, T] int; a pad token of the image or video kind stands where a
+            visual token goes.
+          positions: [3, B, T] int, from `positions.mrope_positions`.
+          segments: [B, T] int, sequence number within the row; 0 is padding.
+          patches: [B, P, patch_dim] float, or None for text alone.
+          coordinates: [B, P, 2] int, from `positions.patch_coordinates`.
+          patch_segments: [B, P] int, frame number within the row; 0 is padding.
+          image_index: [B, T] int, from `positions.image_index`: which of the row's
+            visual tokens stands here, or -1.
+          cache: `KVCache` to continue from, or None.
+
+        Returns:
+          hidden [B, T, hidden_size] after the final norm, and a dict of named
+          intermediates: "visual" [B, N, hidden_size] (absent for text alone),
+          "embeddings" [B, T, hidden_size] and "cache".
+        """
+        out = {}
+        if patches is None and self.is_initializing():
+            self.vision(*_nothing_to_see(self.config))
+        embeddings = self.llm.embed(tokens)
+        if patches is not None:
+            out["visual"] = self.vision(patches, coordinates, patch_segments)
+            embeddings = insert(embeddings, out["visual"], image_index)
+        out["embeddings"] = embeddings
+        hidden, out["cache"] = self.llm(embeddings, positions, segments, cache)
+        return hidden, out
+
+    def logits(self, hidden: jax.Array) -> jax.Array:
+        """hidden [B, T, hidden_size] -> float32 [B, T, vocab]."""
+        return self.llm.logits(hidden)
+
+
+def insert(
+    embeddings: jax.Array, visual: jax.Array, image_index: jax.Array
+) -> jax.Array:
+    """Replace text embeddings by visual tokens where `image_index` is not -1.
+
+    embeddings [B, T, D], visual [B, N, D], image_index [B, T] int -> [B, T, D].
+    """
+    chosen = jnp.take_along_axis(
+        visual, jnp.maximum(image_index, 0)[..., None], axis=1, mode="clip"
+    )
+    return jnp.where(
+        (image_index >= 0)[..., None], chosen.astype(embeddings.dtype), embeddings
+    )
+
+
+def _nothing_to_see(config: Config):
+    """One window of padding: text alone must initialise the tower as well."""
+    count = config.vision.merge**2
+    return (
+        jnp.zeros((1, count, config.vision.patch_dim)),
+        jnp.zeros((1, count, 2), jnp.int32),
+        jnp.zeros((1, count), jnp.int32),
+    )

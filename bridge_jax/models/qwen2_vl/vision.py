@@ -1,0 +1,151 @@
+"""The vision tower: packed patches in, merged visual tokens out.
+
+B rows of P patches; a row may hold several images and video frames side by side.
+N = P / merge^2 visual tokens, D = tower width, h = head width.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from bridge_jax.core.types import dtype
+from bridge_jax.layers import attention, linear, mlp, norm, rope
+from bridge_jax.models.qwen2_vl.config import Config
+
+
+class Attention(nn.Module):
+    """Multi-head attention with one fused qkv projection, as released."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, x, cos, sin, mask):
+        """x [B, P, D], cos/sin [B, 1, P, h], mask [B, 1, P, P] -> [B, P, D]."""
+        vision = self.config.vision
+        qkv = _dense(self.config, 3 * vision.dim, ("embed", "heads"), "qkv")(x)
+        q, k, v = (
+            attention.split_heads(part, vision.heads)
+            for part in jnp.split(qkv, 3, axis=-1)
+        )
+        q, k = rope.apply_half(q, cos, sin), rope.apply_half(k, cos, sin)
+        x = attention.merge_heads(attention.attend(q, k, v, mask=mask))
+        return _dense(self.config, vision.dim, ("heads", "embed"), "out")(x)
+
+
+class MLP(nn.Module):
+    """Linear, quick GELU, linear."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, x):
+        """x [B, P, D] -> [B, P, D]."""
+        vision = self.config.vision
+        width = vision.mlp_ratio * vision.dim
+        x = mlp.quick_gelu(_dense(self.config, width, ("embed", "mlp"), "up")(x))
+        return _dense(self.config, vision.dim, ("mlp", "embed"), "down")(x)
+
+
+class Block(nn.Module):
+    """Pre-norm attention and MLP."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, x, cos, sin, mask):
+        """x [B, P, D] -> [B, P, D]."""
+        attend = Attention(self.config, name="attention")
+        x = x + attend(_norm(self.config, "attention_norm")(x), cos, sin, mask)
+        x = x + MLP(self.config, name="mlp")(_norm(self.config, "mlp_norm")(x))
+        return linear.constrain(x, ("batch", "seq", "embed"))
+
+
+class Merger(nn.Module):
+    """Each merge x merge window of patches becomes one token of the LLM's width."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, x):
+        """x [B, P, D] -> [B, N, hidden]; merge^2 consecutive patches are a window."""
+        config = self.config
+        width = config.vision.merge**2 * config.vision.dim
+        x = _norm(config, "norm")(x).reshape(x.shape[0], -1, width)
+        x = mlp.gelu_exact(_dense(config, width, ("embed", "mlp"), "up")(x))
+        return _dense(config, config.hidden_size, ("mlp", "embed"), "down")(x)
+
+
+class VisionTower(nn.Module):
+    """Patches at native resolution to visual tokens (arXiv 2409.12191, section 2)."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, patches, coordinates, segments):
+        """Encode packed rows; a patch sees only the patches of its own frame.
+
+        Args:
+          patches: [B, P, patch_dim] float, normalised pixels flattened as (channel,
+            frame, row, column), in merge-window order.
+          coordinates: [B, P, 2] int, row and column in the patch's own grid.
+          segments: [B, P] int, a number for each frame in the row; 0 is padding.
+
+        Returns:
+          [B, P / merge^2, hidden_size]; tokens made of padding are meaningless.
+        """
+        config, vision = self.config, self.config.vision
+        x = patches.astype(dtype(config.dtype))
+        x = linear.Dense(
+            vision.dim,
+            axes=("patch", "embed"),
+            dtype=dtype(config.dtype),
+            param_dtype=dtype(config.param_dtype),
+            name="patch_embed",
+        )(x)
+        x = linear.constrain(x, ("batch", "seq", "embed"))
+        cos, sin = axial_rotary(coordinates, vision.head_dim, vision.theta)
+        mask = frame_mask(segments)
+        block = nn.remat(Block) if config.remat == "full" else Block
+        for i in range(vision.depth):
+            x = block(config, name=f"blocks_{i}")(x, cos, sin, mask)
+        return Merger(config, name="merger")(x)
+
+
+def axial_rotary(
+    coordinates: jax.Array, head_dim: int, theta: float
+) -> tuple[jax.Array, jax.Array]:
+    """cos and sin [B, 1, P, head_dim] of 2-D positions [B, P, 2], half-split layout.
+
+    The first half of the rotated pairs turns with the row, the second with the column.
+    """
+    freqs = rope.frequencies(head_dim // 2, theta)
+    angles = coordinates.astype(jnp.float32)[..., None] * freqs[None, None, None]
+    angles = angles.reshape(*coordinates.shape[:2], head_dim // 2)
+    angles = jnp.concatenate([angles, angles], axis=-1)[:, None]
+    return jnp.cos(angles), jnp.sin(angles)
+
+
+def frame_mask(segments: jax.Array) -> jax.Array:
+    """segments [B, P] -> bool [B, 1, P, P], True within one frame and never padding."""
+    same = segments[:, :, None] == segments[:, None, :]
+    return (same & (segments != 0)[:, None, :])[:, None]
+
+
+def _dense(config: Config, features: int, axes: tuple[str, str], name: str):
+    return linear.Dense(
+        features,
+        axes=axes,
+        use_bias=True,
+        dtype=dtype(config.dtype),
+        param_dtype=dtype(config.param_dtype),
+        name=name,
+    )
+
+
+def _norm(config: Config, name: str):
+    return norm.LayerNorm(
+        config.vision.eps,
+        dtype=dtype(config.dtype),
+        param_dtype=dtype(config.param_dtype),
+        name=name,
+    )

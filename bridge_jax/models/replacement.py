@@ -1,0 +1,46 @@
+"""r(step): which share of the aligner's input positions are learned queries.
+
+The reference has fixed dials chosen by hand between runs (0, 0.005, 0.15,
+U(0.15, 0.75), U(0.15, 1), U(0.75, 1), 1); the paper says that text conditioning is
+gradually replaced. Here it is one continuous schedule with the dials as special cases:
+at each step r is drawn from U(low, high), and both ends move linearly.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """r ~ U(low, high), each row its own draw.
+
+    Attributes:
+      start: (low, high) before `begin`.
+      end: (low, high) after `finish`.
+      begin, finish: optimiser steps between which the ends move linearly.
+    """
+
+    start: tuple[float, float] = (0.0, 0.15)
+    end: tuple[float, float] = (1.0, 1.0)
+    begin: int = 0
+    finish: int = 1000
+
+    def interval(self, step: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """(low, high) at `step`, float32 scalars."""
+        span = max(self.finish - self.begin, 1)
+        share = jnp.clip((step - self.begin) / span, 0.0, 1.0).astype(jnp.float32)
+        low = self.start[0] + share * (self.end[0] - self.start[0])
+        high = self.start[1] + share * (self.end[1] - self.start[1])
+        return low, high
+
+    def ratios(self, key: jax.Array, rows: int, step: jax.Array) -> jax.Array:
+        """One ratio a row: float32 [rows]."""
+        low, high = self.interval(step)
+        return low + (high - low) * jax.random.uniform(key, (rows,))
+
+
+def fixed(ratio: float) -> Schedule:
+    """The dial that stands still."""
+    return Schedule(start=(ratio, ratio), end=(ratio, ratio))

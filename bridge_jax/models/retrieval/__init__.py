@@ -1,0 +1,1 @@
+"""Retrieval heads: two pooled branches a modality, fused into one embedding."""

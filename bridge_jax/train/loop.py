@@ -1,0 +1,236 @@
+"""The one loop. Stages are data given to it.
+
+Bit-exact resume rests on three things: random keys are a function of (seed, name,
+step), the data iterator's position is saved with the weights, and nothing else is
+carried from step to step.
+"""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+
+from bridge_jax.checkpoint import manager
+from bridge_jax.core import config as config_lib
+from bridge_jax.core import log, runtime
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.train import hooks as hooks_lib
+from bridge_jax.train import state as state_lib
+from bridge_jax.train.state import TrainState
+from bridge_jax.train.step import Step
+
+# Simulated devices deadlock when more steps than this are in flight.
+_IN_FLIGHT = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training run.
+
+    Attributes:
+      workdir: where checkpoints, metrics.jsonl, tensorboard and config.json go.
+      total_steps: batches to consume, counted from the very first start.
+      step: the compiled step.
+      state: fresh state (taken over); a resumed run replaces its values.
+      data: yields this process's share of a batch as numpy, with an exact
+        get_state and set_state.
+      model: config of the model; a checkpoint of another one is refused.
+      config: the whole resolved config, saved with every checkpoint.
+      hooks: called in order after the step, before the checkpoint.
+      resume: True goes on in `workdir`; "auto" starts there if nothing was started;
+        False refuses a used workdir.
+      keep, keep_every: see Checkpoints.
+      patience: so many steps in a row that are not finite end the run.
+    """
+
+    workdir: Path
+    total_steps: int
+    step: Step
+    state: TrainState
+    data: Any
+    model: Any
+    config: Any
+    hooks: Sequence[hooks_lib.Hook] = ()
+    log_every: int = 50
+    checkpoint_every: int = 1000
+    resume: bool | Literal["auto"] = False
+    keep: int = 3
+    keep_every: int = 0
+    patience: int = 20
+
+
+def train(run: Run) -> TrainState:
+    """Run to `total_steps` and return the last state, which is also checkpointed.
+
+    Raises:
+      BridgeError: a used workdir without resume, nothing to resume, a checkpoint of
+        another model, data that ends early, or no finite step for `patience` steps.
+      runtime.Interrupted: SIGTERM came; the state is saved.
+    """
+    claim(run.workdir, run.resume)
+    about = manager.About(config_lib.plain(run.model), config_lib.plain(run.config))
+    checkpoints = manager.Checkpoints(run.workdir, run.keep, run.keep_every)
+    with contextlib.ExitStack() as stack:
+        stack.callback(checkpoints.close)
+        state = _restored(run, checkpoints, about) if run.resume else run.state
+        start = int(state.step)
+        writer = log.Writer(run.workdir, run.total_steps, start)
+        stack.callback(writer.close)
+        if jax.process_index() == 0:
+            (run.workdir / "config.json").write_text(config_lib.to_json(run.config))
+        save = hooks_lib.Save(run.checkpoint_every, checkpoints, run.data, about)
+        report = hooks_lib.Report(run.log_every, writer)
+        asked = stack.enter_context(runtime.interruption())
+        state = _steps(run, state, [report, *run.hooks, save], writer, asked)
+        step = int(state.step)
+        save(step, state, {})
+        checkpoints.wait()
+    if step < run.total_steps:
+        log.say(f"interrupted: step {step} is saved in {run.workdir}")
+        raise runtime.Interrupted(step)
+    return state
+
+
+def claim(workdir: Path, resume: bool | str) -> None:
+    """Check that a run may write to `workdir`; entry points call it first of all.
+
+    Raises:
+      BridgeError: it holds a run and `resume` is False, or it does not exist and
+        `resume` is True.
+    """
+    used = [name for name in (manager.FOLDER, "metrics.jsonl", "config.json")]
+    there = [name for name in used if (workdir / name).exists()]
+    if workdir.exists() and not workdir.is_dir():
+        raise BridgeError(f"{workdir} is a file; give a directory")
+    if not resume and there:
+        raise BridgeError(
+            f"{workdir} already holds a run ({', '.join(there)}); pass --resume to go"
+            " on with it, or another --workdir"
+        )
+    if resume is True and not there:
+        raise BridgeError(
+            f"nothing to resume in {workdir}; leave --resume out to start a run there"
+        )
+
+
+def _restored(
+    run: Run, checkpoints: manager.Checkpoints, about: manager.About
+) -> TrainState:
+    """The latest checkpoint's state, or the fresh one if none was written yet."""
+    if checkpoints.latest() is None:
+        return run.state
+    like = state_lib.abstract(run.state)
+    # The fresh values are no longer needed, and both together may not fit.
+    jax.tree.map(lambda leaf: leaf.delete(), run.state)
+    step, params, ema, rest = checkpoints.restore(
+        like.params, like.ema, like.rest(), run.data, about
+    )
+    log.say(f"resumed from step {step} of {checkpoints.directory}")
+    return TrainState(params=params, ema=ema, **rest)
+
+
+def _steps(
+    run: Run,
+    state: TrainState,
+    hooks: Sequence[hooks_lib.Hook],
+    writer: log.Writer,
+    asked: Any,
+) -> TrainState:
+    meter = _Meter(run, hooks)
+    start = int(state.step)
+    for step in range(start + 1, run.total_steps + 1):
+        batch = run.step.layout.put_batch(_next(run.data, step))
+        if step == start + 1:
+            began = time.perf_counter()
+            run.step.compile(state, batch)
+            log.say(f"compiled in {time.perf_counter() - began:.1f} s")
+            meter.restart()
+        state, figures = run.step(state, batch)
+        meter.keep(figures, _samples(batch))
+        due = [hook for hook in hooks if hook.every and step % hook.every == 0]
+        stop = asked(step)
+        if due or stop or step % _IN_FLIGHT == 0 or step == run.total_steps:
+            meter.block(step)
+            writer.advance(step)
+        for hook in due:
+            writer.show(step, hook(step, state, meter.window(hook)) or {})
+        if due:
+            meter.restart()  # time spent in hooks is not time spent in steps
+        if stop:
+            break
+    return state
+
+
+class _Meter:
+    """Collects the steps' figures and their speed, a window for each hook."""
+
+    def __init__(self, run: Run, hooks: Sequence[hooks_lib.Hook]):
+        self._windows = {id(hook): log.Window() for hook in hooks}
+        self._run = run
+        self._pending: list[tuple[Any, int]] = []
+        self._bad = 0
+        self.restart()
+
+    def restart(self) -> None:
+        self._began = time.perf_counter()
+
+    def keep(self, figures: Any, samples: int) -> None:
+        self._pending.append((figures, samples))
+
+    def block(self, step: int) -> None:
+        """Wait for the steps in flight and add their figures to every window."""
+        if not self._pending:
+            return
+        fetched = jax.device_get([figures for figures, _ in self._pending])
+        now = time.perf_counter()
+        seconds, self._began = now - self._began, now
+        steps, samples = len(fetched), sum(count for _, count in self._pending)
+        self._pending.clear()
+        fetched.append(
+            {
+                "seconds": (seconds, steps),
+                "samples_per_second": (samples, seconds),
+                "flops_per_second": (self._run.step.flops * steps, seconds),
+            }
+        )
+        for window in self._windows.values():
+            for figures in fetched:
+                window.add(figures)
+        self._give_up(step, fetched[:-1])
+
+    def window(self, hook: hooks_lib.Hook) -> dict[str, float]:
+        return self._windows[id(hook)].close()
+
+    def _give_up(self, step: int, fetched: Sequence[Mapping[str, Any]]) -> None:
+        for figures in fetched:
+            self._bad = self._bad + 1 if figures["skipped"][0] else 0
+        if self._bad >= self._run.patience:
+            raise BridgeError(
+                f"loss or gradient was not finite in {self._bad} steps in a row, up to"
+                f" step {step}; nothing was changed by them: lower the learning rate,"
+                f" or look at the data, and --resume"
+            )
+
+
+def _next(data: Iterator, step: int) -> Any:
+    try:
+        return next(data)
+    except StopIteration:
+        raise BridgeError(
+            f"the data ended at step {step - 1}; let it repeat, or set total_steps to"
+            " that"
+        ) from None
+
+
+def _samples(batch: Any) -> int:
+    """Rows of the batch, summed over its streams where it has several."""
+    streams = [part for part in batch.values() if isinstance(part, Mapping)]
+    parts = streams or [batch]
+    return sum(
+        max((leaf.shape[0] for leaf in jax.tree.leaves(part) if leaf.ndim), default=0)
+        for part in parts
+    )

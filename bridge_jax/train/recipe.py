@@ -1,0 +1,185 @@
+"""From a config to what the loop needs: the rooms, furnished in order.
+
+The three entry points (`pretrain`, `stage1`, `stage2`) differ in which parts train, on
+which streams and by which objectives. All of that is data; this is what they share.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+
+from bridge_jax.checkpoint import init_from as init_from_lib
+from bridge_jax.checkpoint import weights_file
+from bridge_jax.core import config as config_lib
+from bridge_jax.core import rng, term
+from bridge_jax.core.types import Array, Params
+from bridge_jax.data import pipeline
+from bridge_jax.data import processor as processor_lib
+from bridge_jax.models import build, view
+from bridge_jax.models import bundle as bundle_lib
+from bridge_jax.models import replacement as replacement_lib
+from bridge_jax.objectives import base
+from bridge_jax.sharding import place
+from bridge_jax.train import hooks as hooks_lib
+from bridge_jax.train import loop
+from bridge_jax.train import optim as optim_lib
+from bridge_jax.train import state as state_lib
+from bridge_jax.train import step as step_lib
+
+WEIGHTS = "weights"  # folder below the work directory with the finished model
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One run, as configs/*.py describe it.
+
+    Attributes:
+      model: part -> {"family", "size", **overrides}.
+      processor: how text and pictures become arrays.
+      streams: stream -> {"source", "batch", **fields}; see `data/pipeline.py`.
+      objectives: label -> {"name"?, "weight", "stream", ...}; see `objectives/base.py`.
+      init_from: part (or path below it) -> "folder[:prefix]" of weights to start from.
+      aligner_init: how a fresh aligner takes over mT5's weights, or "fresh".
+      replacement: schedule of learned queries (stage 2).
+      mesh: axis -> size, -1 for the rest; rules: a table of `sharding/rules.py`.
+      pictures_every: steps between sample pictures, 0 for none.
+    """
+
+    model: Mapping[str, Any]
+    streams: Mapping[str, Any]
+    objectives: Mapping[str, Any]
+    seed: int = 0
+    processor: processor_lib.Config = processor_lib.Config()
+    init_from: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    aligner_init: Literal["by_role", "by_name", "fresh"] = "fresh"
+    replacement: replacement_lib.Schedule = replacement_lib.Schedule()
+    optim: optim_lib.OptimConfig = optim_lib.OptimConfig()
+    mesh: Mapping[str, Any] = dataclasses.field(default_factory=lambda: {"data": -1})
+    rules: str = "fsdp_tp"
+    total_steps: int = 1000
+    accumulate: int = 1
+    reader_threads: int = 1
+    log_every: int = 50
+    checkpoint_every: int = 500
+    keep: int = 2
+    pictures_every: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A config with its bundle, layout and objectives built, and nothing placed yet."""
+
+    config: Config
+    bundle: bundle_lib.Bundle
+    layout: place.Layout
+    objectives: Mapping[str, Any]
+    processor: processor_lib.Processor
+
+    def loss(
+        self, params: Params, batch: Any, rngs: rng.Streams, step: Array
+    ) -> term.Weighted:
+        """label -> (weight, Term): each stream is viewed once, whoever asks."""
+        views: dict[str, view.View] = {}
+        terms = {}
+        for label, objective in self.objectives.items():
+            name = objective.stream
+            if name not in views:
+                views[name] = view.View(
+                    self.bundle,
+                    params,
+                    batch[name],
+                    rngs=rngs.below(name),
+                    step=step,
+                    schedule=self.config.replacement,
+                )
+            terms[label] = (objective.weight, objective(views[name]))
+        return terms
+
+    def fresh_params(self) -> Params:
+        """Initial parameters on the mesh: fresh, from files, aligner from mT5."""
+        config = self.config
+        params = place.init(self.layout, self.bundle.init, config.seed)
+        params = init_from_lib.init_from(params, dict(config.init_from))
+        if config.aligner_init != "fresh":
+            params["aligner"] = _from_mt5(params, config.aligner_init)
+        return params
+
+    def batches(self) -> pipeline.Batches:
+        """This process's batches from the beginning."""
+        settings = pipeline.Settings(self.config.streams, self.config.reader_threads)
+        return pipeline.batches(
+            settings, self.processor, jax.process_index(), jax.process_count()
+        )
+
+
+def make(config: Config | Mapping[str, Any]) -> Recipe:
+    """Build what a config names. Raises BridgeError for anything it gets wrong."""
+    if not isinstance(config, Config):
+        config = config_lib.to_dataclass(Config, config)
+    return Recipe(
+        config=config,
+        bundle=build.build(config.model),
+        layout=place.make(dict(config.mesh), config.rules),
+        objectives=base.load(config.objectives),
+        processor=processor_lib.Processor(config.processor),
+    )
+
+
+def run(
+    recipe: Recipe,
+    resolved: Any,
+    workdir: Path,
+    resume: bool | Literal["auto"] = False,
+    hooks: tuple[hooks_lib.Hook, ...] = (),
+) -> state_lib.TrainState:
+    """Train `recipe` in `workdir`, then leave the averaged weights in its `weights/`.
+
+    `resolved` is the whole config as saved with every checkpoint.
+    """
+    loop.claim(workdir, resume)
+    config = recipe.config
+    params = recipe.fresh_params()
+    optimizer = optim_lib.make(config.optim, params, config.total_steps)
+    state = state_lib.create(params, optimizer, config.seed, recipe.layout)
+    state = loop.train(
+        loop.Run(
+            workdir=workdir,
+            total_steps=config.total_steps,
+            step=step_lib.Step(
+                recipe.loss, optimizer, recipe.layout, config.accumulate
+            ),
+            state=state,
+            data=recipe.batches(),
+            model=recipe.bundle.description(),
+            config=resolved,
+            hooks=hooks,
+            log_every=config.log_every,
+            checkpoint_every=config.checkpoint_every,
+            resume=resume,
+            keep=config.keep,
+        )
+    )
+    export(recipe, state.averaged(), workdir / WEIGHTS)
+    return state
+
+
+def export(recipe: Recipe, params: Params, folder: Path) -> None:
+    """Write weights that `bridge_jax.load` and `init_from` read."""
+    about = {
+        "model": recipe.bundle.description(),
+        "processor": dataclasses.asdict(recipe.config.processor),
+    }
+    weights_file.save(folder, params, about)
+
+
+def _from_mt5(params: Params, how: str) -> Params:
+    """The aligner with mT5's weights in it, placed as it was."""
+    from bridge_jax.models.bitransformer import initialise
+
+    made = initialise.from_mt5(params["mt5"], params["aligner"], how)
+    return jax.tree.map(
+        lambda new, old: jax.device_put(new, old.sharding), made, params["aligner"]
+    )

@@ -1,0 +1,106 @@
+"""What a run carries from step to step."""
+
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jax.sharding import Sharding
+
+from bridge_jax.core import trees
+from bridge_jax.core.types import Array, Params
+from bridge_jax.sharding import place
+from bridge_jax.train.optim import Optimizer
+
+
+@flax.struct.dataclass
+class TrainState:
+    """Everything that a checkpoint must hold of the model's side.
+
+    Attributes:
+      step: int32 scalar, batches consumed so far.
+      skipped: int32 scalar, steps that changed nothing because they were not finite.
+      seed: uint32 scalar, root of every random stream of the run.
+      params: nested dict, trained and frozen parts.
+      opt_state: optax state of the trainable parts only.
+      ema: float32 average of the trainable parts, or None.
+    """
+
+    step: Array
+    skipped: Array
+    seed: Array
+    params: Params
+    opt_state: Any
+    ema: Params | None
+
+    def averaged(self) -> Params:
+        """The parameters to use: those averaged where there is an average."""
+        if self.ema is None:
+            return self.params
+        return trees.combine(self.params, self.ema)
+
+    def rest(self) -> dict[str, Any]:
+        """The part a checkpoint keeps beside `params` and `ema`."""
+        return {
+            "step": self.step,
+            "skipped": self.skipped,
+            "seed": self.seed,
+            "opt_state": self.opt_state,
+        }
+
+
+def create(
+    params: Params, optimizer: Optimizer, seed: int, layout: place.Layout
+) -> TrainState:
+    """The state before the first step; optimiser state lies where its parameter does.
+
+    Takes `params` over: the first step donates them.
+    """
+
+    def fresh(params: Params) -> TrainState:
+        trainable, _ = trees.partition(params, optimizer.trainable)
+        ema = None
+        if optimizer.ema_decay:
+            # A copy: the same buffer may not be donated twice.
+            ema = jax.tree.map(lambda p: jnp.array(p, jnp.float32), trainable)
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            skipped=jnp.zeros((), jnp.int32),
+            seed=jnp.full((), seed, jnp.uint32),
+            params={},
+            opt_state=optimizer.transform.init(trainable),
+            ema=ema,
+        )
+
+    where = _like_params(jax.eval_shape(fresh, params), params, layout)
+    made = jax.jit(fresh, out_shardings=where)(params)
+    return made.replace(params=params)
+
+
+def abstract(state: TrainState) -> TrainState:
+    """The state's shapes, dtypes and shardings."""
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(
+            leaf.shape, leaf.dtype, sharding=leaf.sharding
+        ),
+        state,
+    )
+
+
+def _like_params(tree: Any, params: Params, layout: place.Layout) -> Any:
+    """Sharding of each leaf: that of the parameter whose path ends its own path.
+
+    optax keeps moments in trees of the parameters' structure; whatever has another
+    shape (counters, factored moments) is replicated.
+    """
+    by_path = trees.flatten(params)
+
+    def one(path: Any, leaf: jax.ShapeDtypeStruct) -> Sharding:
+        keys = [str(getattr(key, "key", "")) for key in path]
+        for start in range(len(keys)):
+            param = by_path.get("/".join(keys[start:]))
+            if param is not None and param.shape == leaf.shape:
+                return param.sharding
+        return layout.replicated
+
+    return jax.tree_util.tree_map_with_path(one, tree)

@@ -1,0 +1,64 @@
+"""Pieces that several configs share. Imports nothing but ml_collections."""
+
+import ml_collections
+
+ConfigDict = ml_collections.ConfigDict
+
+# The tiny OmniBridge: the full architecture at sizes for two CPU cores, <= 24 MB.
+TINY_VLM = dict(
+    family="qwen2_vl",
+    size="tiny",
+    vocab_size=576,
+    hidden_size=160,
+    layers=5,
+    heads=5,
+    kv_heads=1,
+    ffn_size=448,
+)
+TINY = dict(
+    vlm=TINY_VLM,
+    projector=dict(family="projector", size="tiny", hidden=160),
+    aligner=dict(family="bitransformer", size="tiny"),
+    retrieval=dict(family="retrieval", size="tiny"),
+    mt5=dict(family="mt5", size="tiny", vocab=256),
+    bert=dict(family="bert", size="tiny", vocab=256),
+    dit=dict(
+        family="hunyuan_dit",
+        size="tiny",
+        hidden=240,
+        heads=6,
+        depth=6,
+        mlp_ratio=2.5,
+        pooler_out=128,
+    ),
+    vae=dict(family="autoencoder_kl", size="tiny"),
+)
+
+# The published OmniBridge-7B.
+PUBLISHED = dict(
+    vlm=dict(family="qwen2_vl", size="7b"),
+    projector=dict(family="projector", size="7b"),
+    aligner=dict(family="bitransformer", size="xl"),
+    retrieval=dict(family="retrieval", size="xl"),
+    mt5=dict(family="mt5", size="xl"),
+    bert=dict(family="bert", size="hunyuan_dit"),
+    dit=dict(family="hunyuan_dit", size="g2"),
+    vae=dict(family="autoencoder_kl", size="sdxl"),
+)
+
+
+def parts(table, *names):
+    """The named parts of a table of parts, as a ConfigDict."""
+    return ConfigDict({name: dict(table[name]) for name in names})
+
+
+def smoke(config):
+    """`:tiny` of a recipe that is small already: a few steps, small batches."""
+    config.total_steps = 4
+    config.log_every = 2
+    config.checkpoint_every = 4
+    config.pictures_every = 0
+    config.optim.warmup_steps = 0
+    for stream in config.streams.values():
+        stream.batch = 8
+    return config

@@ -1,0 +1,95 @@
+"""The parts that OmniBridge takes as pretrained, on the shapes world.
+
+    bridge pretrain --config configs/shapes_pretrain.py:autoencoder --workdir runs/vae
+    bridge pretrain --config configs/shapes_pretrain.py:decoder --workdir runs/dit \\
+        --config.init_from.vae=runs/vae/weights:vae
+    bridge pretrain --config configs/shapes_pretrain.py:vlm --workdir runs/vlm
+
+Each accepts `:tiny` after its name (`:vlm-tiny`): a few steps, to see that it runs.
+"""
+
+from configs import common
+
+PARTS = ("autoencoder", "decoder", "vlm")
+VARIANTS = (*PARTS, *(f"{part}-tiny" for part in PARTS), "tiny")
+
+
+def get_config(variant="vlm"):
+    part, _, tiny = (variant or "vlm").partition("-")
+    if part == "tiny":
+        part, tiny = "vlm", "tiny"
+    config = {"autoencoder": autoencoder, "decoder": decoder, "vlm": vlm}[part]()
+    return common.smoke(config) if tiny else config
+
+
+def autoencoder():
+    """KL autoencoder: absolute error and a light pull of the latents to N(0, 1)."""
+    return common.ConfigDict(
+        dict(
+            seed=0,
+            model=common.parts(common.TINY, "vae"),
+            streams=dict(main=dict(source="shapes_images", batch=32)),
+            objectives=dict(autoencoder=dict(weight=1.0, kl_weight=1e-4)),
+            optim=dict(
+                learning_rate=2e-3,
+                schedule="cosine",
+                warmup_steps=50,
+                ema_decay=0.995,
+            ),
+            total_steps=3000,
+            log_every=100,
+            checkpoint_every=500,
+            pictures_every=0,
+        )
+    )
+
+
+def decoder():
+    """Text-conditioned latent diffusion; its two text encoders learn with it."""
+    return common.ConfigDict(
+        dict(
+            seed=0,
+            model=common.parts(common.TINY, "mt5", "bert", "dit", "vae"),
+            init_from=dict(vae=""),
+            streams=dict(main=dict(source="shapes_text_to_image", batch=64)),
+            objectives=dict(diffusion=dict(weight=1.0, condition="text")),
+            optim=dict(
+                learning_rate=1e-3,
+                schedule="cosine",
+                warmup_steps=200,
+                weight_decay=0.01,
+                b2=0.99,
+                ema_decay=0.999,
+                trainable=(("vae/.*", False), (".*", True)),
+            ),
+            total_steps=12000,
+            log_every=100,
+            checkpoint_every=500,
+            pictures_every=0,
+        )
+    )
+
+
+def vlm():
+    """Vision-language model: pictures and their captions, next token by next token."""
+    return common.ConfigDict(
+        dict(
+            seed=0,
+            model=common.parts(common.TINY, "vlm"),
+            streams=dict(main=dict(source="shapes_caption", batch=64)),
+            objectives=dict(sft=dict(weight=1.0)),
+            optim=dict(
+                learning_rate=2e-3,
+                schedule="cosine",
+                warmup_steps=200,
+                final_fraction=0.1,
+                weight_decay=0.01,
+                b2=0.99,
+                ema_decay=0.998,
+            ),
+            total_steps=3000,
+            log_every=50,
+            checkpoint_every=500,
+            pictures_every=0,
+        )
+    )

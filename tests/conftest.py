@@ -1,0 +1,53 @@
+"""Tests that bite: 8 simulated devices, strict shapes, warnings as errors."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+_CACHE = os.environ.get("BRIDGE_JAX_CACHE") or str(
+    Path(tempfile.gettempdir()) / f"bridge_jax_tests_{os.getuid()}"
+)
+# Before jax is imported, for this process and those that tests start. A machine that
+# has an accelerator is tested on its CPU all the same. NPROC: see core/runtime.py.
+os.environ.update(
+    JAX_PLATFORMS="cpu",
+    NPROC="32",
+    XLA_FLAGS="--xla_force_host_platform_device_count=8",
+    BRIDGE_JAX_CACHE=_CACHE,
+)
+
+import jax
+import jaxtyping
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_compilation_cache_dir", _CACHE)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+sys.path.insert(0, str(Path(__file__).parent))  # toy, shape_checks
+
+# Shapes in signatures are checked in tests only.
+jaxtyping.install_import_hook("bridge_jax", "shape_checks.check")
+
+# Warnings of others that we cannot mend, each as narrow as it can be.
+_TOLERATED = (
+    "ignore:.*os.fork.*:RuntimeWarning",  # subprocess under jax's threads
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "parity: compares with another implementation, if it is installed"
+    )
+    config.addinivalue_line("filterwarnings", "error")
+    for line in _TOLERATED:
+        config.addinivalue_line("filterwarnings", line)
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    terminalreporter.write_line(f"skipped tests: {len(skipped)}")
+    for report in skipped:
+        reason = report.longrepr[2] if report.longrepr else ""
+        terminalreporter.write_line(f"  {report.nodeid}: {reason}")

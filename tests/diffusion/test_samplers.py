@@ -1,0 +1,197 @@
+"""Samplers and guidance against recorded trajectories."""
+
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.diffusion import guidance, samplers, sampling, schedules
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
+SINGLE = 1e-5
+COMPOSED = 1e-4
+# recorded name -> (our name, options)
+RECORDED = {
+    "ddpm/7": ("ddpm", {}),
+    "ddpm/10": ("ddpm", {}),
+    "ddim/7/eta0.0": ("ddim", {"eta": 0.0}),
+    "ddim/10/eta0.0": ("ddim", {"eta": 0.0}),
+    "ddim/7/eta0.6": ("ddim", {"eta": 0.6}),
+    "ddim/10/eta0.6": ("ddim", {"eta": 0.6}),
+    "dpmms/7": ("dpm", {}),
+    "dpmms/10": ("dpm", {}),
+}
+
+
+@pytest.fixture(scope="module")
+def golden():
+    with np.load(GOLDEN / "diffusion.npz") as file:
+        return dict(file)
+
+
+def error(value, expected):
+    value, expected = np.asarray(value), np.asarray(expected)
+    assert value.shape == expected.shape
+    return np.max(np.abs(value - expected)) / np.max(np.abs(expected))
+
+
+def recorded_model(x, t):
+    """The fixture's stand-in for a denoiser: v = 0.3 x + 0.001 t."""
+    return 0.3 * x + 0.001 * t[:, None, None, None]
+
+
+def test_every_recorded_trajectory_is_tested(golden):
+    found = {n[10:-8] for n in golden if n.startswith("out/sched/") and "samples" in n}
+    assert found == set(RECORDED)
+
+
+@pytest.mark.parametrize("case", RECORDED)
+def test_trajectory(golden, case):
+    name, options = RECORDED[case]
+    sampler, steps = samplers.load(name, **options), int(case.split("/")[1])
+    plan = sampler.plan(steps)
+    assert np.array_equal(plan.timesteps, golden[f"out/sched/{case}/timesteps"])
+    noises = golden[f"in/sched/{case}/noises"]
+    x = jnp.asarray(golden[f"in/sched/{case}/x_init"])
+    state, xs, x0s = sampling.State(x, jnp.zeros_like(x)), [], []
+    for i in range(steps):
+        row = plan.row(i)
+        output = recorded_model(state.x, jnp.full((x.shape[0],), row.timesteps))
+        state = sampler.step(row, state, output, jnp.asarray(noises[i]))
+        xs.append(state.x)
+        x0s.append(state.x0)
+    assert error(jnp.stack(xs), golden[f"out/sched/{case}/samples"]) < COMPOSED
+    assert error(jnp.stack(xs) * 1.01, golden[f"out/sched/{case}/samples"]) > COMPOSED
+    if f"out/sched/{case}/pred_x0" in golden:
+        assert error(jnp.stack(x0s), golden[f"out/sched/{case}/pred_x0"]) < COMPOSED
+
+
+@pytest.mark.parametrize("steps", [5, 20, 50, 100])
+@pytest.mark.parametrize("theirs", ["ddpm", "ddim", "dpmms"])
+def test_timesteps(golden, theirs, steps):
+    sampler = samplers.load({"dpmms": "dpm"}.get(theirs, theirs))
+    expected = golden[f"out/timesteps/{theirs}/{steps}"]
+    assert np.array_equal(sampler.timesteps(steps), expected)
+
+
+@pytest.mark.parametrize("steps", [7, 10])
+def test_sigmas_of_dpm(golden, steps):
+    plan = samplers.load("dpm").plan(steps)
+    expected = golden[f"out/sched/dpmms/{steps}/sigmas"]
+    assert error(np.append(plan.sigma / plan.signal, 0.0), expected) < SINGLE
+    assert plan.keep[-1] == 0 and plan.clean[-1] == 1
+
+
+@pytest.mark.parametrize("name", samplers.names())
+def test_scan_is_the_loop(golden, name):
+    sampler, steps = samplers.load(name), 7
+    keys = sampling.image_keys(jax.random.key(3), jnp.arange(2))
+    x = sampling.initial_noise(keys, (6, 6, 4))
+    out = jax.jit(
+        lambda x, keys: sampling.sample(sampler, recorded_model, x, keys, steps)
+    )(x, keys)
+    plan, state = sampler.plan(steps), sampling.State(x, jnp.zeros_like(x))
+    for i in range(steps):
+        output = recorded_model(state.x, jnp.full((2,), plan.timesteps[i] * 1.0))
+        noise = sampling.normal(keys, i + 1, (6, 6, 4))
+        state = sampler.step(plan.row(i), state, output, noise)
+    assert error(out, state.x) < SINGLE
+
+
+@pytest.mark.parametrize("name", ["ddpm", "ddim", "dpm"])
+def test_an_image_does_not_depend_on_its_batch(name):
+    sampler = samplers.load(name, **({"eta": 0.6} if name == "ddim" else {}))
+
+    def draw(ids):
+        keys = sampling.image_keys(jax.random.key(3), jnp.asarray(ids))
+        x = sampling.initial_noise(keys, (4, 4, 2))
+        return np.asarray(sampling.sample(sampler, recorded_model, x, keys, 5))
+
+    together = draw([4, 9, 2])
+    assert np.allclose(draw([9])[0], together[1], rtol=1e-6, atol=1e-6)
+    assert np.abs(together[0] - together[1]).max() > 0.1
+
+
+@pytest.mark.parametrize("name", samplers.names())
+@pytest.mark.parametrize("kind", ["eps", "v", "x0"])
+@pytest.mark.parametrize("steps", [1, 2, 20])
+def test_a_perfect_denoiser_is_followed_home(name, kind, steps):
+    """If the model knows the clean image, every sampler ends on it."""
+    schedule = schedules.Schedule()
+    sampler = samplers.load(name, prediction=kind)
+    clean = jax.random.normal(jax.random.key(1), (2, 4, 4, 3))
+
+    def oracle(x, t):
+        t = t.astype(jnp.int32)
+        signal = schedules.at(schedule.signal, t, 4)
+        sigma = schedules.at(schedule.sigma, t, 4)
+        noise = (x - signal * clean) / sigma
+        return {"eps": noise, "x0": clean, "v": signal * noise - sigma * clean}[kind]
+
+    keys = sampling.image_keys(jax.random.key(3), jnp.arange(2))
+    x = sampling.initial_noise(keys, (4, 4, 3))
+    out = sampling.sample(sampler, oracle, x, keys, steps)
+    assert error(out, clean) < COMPOSED
+
+
+def test_ddim_at_eta_one_is_ddpm():
+    first, second = (
+        samplers.load("ddim", eta=1.0).plan(10),
+        samplers.load("ddpm").plan(10),
+    )
+    for column, other in zip(first, second):
+        assert np.allclose(column, other, atol=1e-12)
+
+
+def test_guidance(golden):
+    without, with_text = (
+        jnp.asarray(golden[f"in/cfg/{n}"]) for n in ("uncond", "text")
+    )
+    guided = guidance.guide(without, with_text, 6.0)
+    assert error(guided, golden["out/cfg/guided6"]) < SINGLE
+    rescaled = guidance.rescale(guided, with_text, 0.7)
+    assert error(rescaled, golden["out/cfg/rescaled0.7"]) < SINGLE
+
+
+def test_guided_denoiser_puts_the_unconditional_half_first():
+    seen = []
+
+    def denoise(x, t, condition):
+        seen.append(x.shape[0])
+        return x + condition["text"][:, None, None, None] + 0 * t[:, None, None, None]
+
+    x, t = jnp.ones((2, 4, 4, 1)), jnp.zeros((2,))
+    empty, text = {"text": jnp.zeros((2,))}, {"text": jnp.ones((2,))}
+    out = guidance.classifier_free(denoise, empty, text, 6.0)(x, t)
+    assert np.allclose(out, 1 + 6.0)
+    plain = guidance.classifier_free(denoise, empty, text, 1.0)(x, t)
+    assert np.allclose(plain, 2.0)
+    assert seen == [4, 2]
+
+
+def test_rescaled_denoiser_keeps_the_conditional_contrast():
+    def denoise(x, t, condition):
+        return x * condition[:, None, None, None] + 0 * t[:, None, None, None]
+
+    x, t = jax.random.normal(jax.random.key(0), (2, 4, 4, 1)), jnp.zeros((2,))
+    low, high = jnp.full((2,), 0.5), jnp.ones((2,))
+    out = guidance.classifier_free(denoise, low, high, 6.0, rescale_amount=1.0)(x, t)
+    assert np.allclose(np.std(out, axis=(1, 2, 3)), np.std(x, axis=(1, 2, 3)), 1e-5)
+
+
+def test_mistakes_are_named():
+    with pytest.raises(BridgeError, match="'euler' is unknown: use one of ddim"):
+        samplers.load("euler")
+    with pytest.raises(BridgeError, match="'ddpm' has no option eta"):
+        samplers.load("ddpm", eta=0.5)
+    with pytest.raises(BridgeError, match="eta 2.0 is out of range"):
+        samplers.load("ddim", eta=2.0)
+    for name in samplers.names():
+        with pytest.raises(BridgeError, match="choose 1 to 999"):
+            samplers.load(name).plan(1000)
+        assert samplers.load(name).plan(999).timesteps.max() <= 999
+        with pytest.raises(BridgeError, match="choose 1 to 999"):
+            samplers.load(name).plan(0)

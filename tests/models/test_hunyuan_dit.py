@@ -1,0 +1,311 @@
+"""HunyuanDiT against recorded reference values, and what its wiring promises."""
+
+import dataclasses
+import json
+import pathlib
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bridge_jax.core import weights as tables
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.models.hunyuan_dit import embed, rotary, weights
+from bridge_jax.models.hunyuan_dit.block import Block
+from bridge_jax.models.hunyuan_dit.config import SIZES, Config
+from bridge_jax.models.hunyuan_dit.model import HunyuanDiT
+from bridge_jax.models.hunyuan_dit.pooler import Pooler
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
+COMPOSED = 1e-4
+SINGLE = 1e-5
+LATENTS = ("8x8", "8x12")
+TIMESTEPS = (0, 17, 500, 999)
+
+
+@pytest.fixture(scope="module")
+def golden():
+    with np.load(GOLDEN / "hunyuan_dit.npz") as file:
+        return dict(file)
+
+
+@pytest.fixture(scope="module")
+def config():
+    sizes = json.loads((GOLDEN / "hunyuan_dit.json").read_text())["config"]
+    return Config(
+        hidden=sizes["hidden"],
+        heads=sizes["heads"],
+        depth=sizes["depth"],
+        mlp_ratio=sizes["mlp_ratio"],
+        patch=sizes["patch"],
+        in_channels=sizes["in_channels"],
+        input_size=sizes["base"] * sizes["patch"],
+        clip_dim=sizes["dim_clip"],
+        clip_length=sizes["len_clip"],
+        t5_dim=sizes["dim_t5"],
+        t5_length=sizes["len_t5"],
+        t5_mlp_hidden=4 * sizes["dim_t5"],
+        pooler_heads=sizes["pooler_heads"],
+        pooler_out=sizes["pooler_out"],
+        time_frequencies=sizes["freq_dim"],
+        learn_sigma=sizes["learn_sigma"],
+        qk_norm=sizes["qk_norm"],
+        norm_eps=sizes["ln_eps"],
+    )
+
+
+@pytest.fixture(scope="module")
+def text(golden):
+    return (
+        jnp.asarray(golden["in/encoder_hidden_states"]),
+        jnp.asarray(golden["in/text_embedding_mask"]),
+        jnp.asarray(golden["in/encoder_hidden_states_t5"]),
+        jnp.asarray(golden["in/text_embedding_mask_t5"]),
+    )
+
+
+@pytest.fixture(scope="module")
+def reference(golden):
+    return {name[2:]: value for name, value in golden.items() if name[:2] == "w/"}
+
+
+@pytest.fixture(scope="module")
+def params(config, reference):
+    loaded = tables.to_flax(
+        weights.rules(config), reference, template=abstract(config)[1]
+    )
+    return jax.tree.map(jnp.asarray, loaded)
+
+
+def abstract(config, aspect=1):
+    """Shapes of the output and of all parameters, without making any."""
+    batch, side = 2, config.input_size
+    shapes = {
+        "latents": (batch, side, aspect * side, config.in_channels),
+        "timesteps": (batch,),
+        "clip_states": (batch, config.clip_length, config.clip_dim),
+        "clip_mask": (batch, config.clip_length),
+        "t5_states": (batch, config.t5_length, config.t5_dim),
+        "t5_mask": (batch, config.t5_length),
+    }
+
+    def init():
+        inputs = {name: jnp.zeros(shape) for name, shape in shapes.items()}
+        return HunyuanDiT(config).init_with_output(jax.random.key(0), **inputs)
+
+    out, variables = jax.eval_shape(init)
+    return out, nn.unbox(variables["params"])
+
+
+def error(value, expected):
+    value, expected = np.asarray(value), np.asarray(expected)
+    assert value.shape == expected.shape
+    return np.max(np.abs(value - expected)) / np.max(np.abs(expected))
+
+
+def nhwc(array):
+    return jnp.asarray(array.transpose(0, 2, 3, 1))
+
+
+def inputs(golden, size, t):
+    case = f"in/{size}/t{t}"
+    return nhwc(golden[f"{case}/x"]), jnp.asarray(golden[f"{case}/t"], jnp.float32)
+
+
+@pytest.mark.parametrize("size", LATENTS)
+def test_forward(golden, config, params, text, size):
+    forward = jax.jit(lambda *a: HunyuanDiT(config).apply({"params": params}, *a))
+    for t in TIMESTEPS:
+        out = forward(*inputs(golden, size, t), *text)
+        expected = nhwc(golden[f"out/{size}/t{t}/out"])
+        assert error(out, expected) < COMPOSED
+        assert error(out * 1.01, expected) > COMPOSED
+
+
+@pytest.mark.parametrize("size", LATENTS)
+def test_gradients(golden, config, params, text, size):
+    def loss(params):
+        out = HunyuanDiT(config).apply(
+            {"params": params}, *inputs(golden, size, 17), *text
+        )
+        return jnp.sum(jnp.square(out))
+
+    gradients = tables.to_reference(
+        weights.rules(config), jax.jit(jax.grad(loss))(params)
+    )
+    prefix = f"grad/{size}/t17/"
+    recorded = [name for name in golden if name.startswith(prefix)]
+    assert len(recorded) == 6
+    for name in recorded:
+        found = error(gradients[name.removeprefix(prefix)], golden[name])
+        assert found < COMPOSED, name
+
+
+def test_text_condition(golden, config, params, text):
+    model = HunyuanDiT(config)
+    condition = model.apply({"params": params}, *text, method="encode_text")
+    assert error(condition.states, golden["out/text_states"]) < SINGLE
+    pooled = Pooler(config).apply({"params": params["pooler"]}, text[2])
+    assert error(pooled, golden["out/pooled"]) < SINGLE
+
+
+def test_time_embedding(golden, config, params):
+    t = jnp.asarray(golden["in/t_list"], jnp.float32)
+    waves = embed.sinusoids(t, config.time_frequencies)
+    expected = golden["out/t_emb_sinusoid"]
+    assert error(waves[:2], expected[:2]) < SINGLE
+    # exp, product and cosine: two of the reference's frequencies are one unit in the
+    # last place off the true value, which t = 999 magnifies to 3e-5.
+    assert error(waves, expected) < COMPOSED
+    embedded = embed.TimeEmbed(config).apply({"params": params["time_embed"]}, t)
+    assert error(embedded, golden["out/t_emb"]) < SINGLE
+
+
+@pytest.mark.parametrize("size", LATENTS)
+def test_rotary_tables(golden, config, size):
+    height, width = (int(side) // config.patch for side in size.split("x"))
+    corners = golden[f"in/{size}/rope_start_stop"]
+    assert np.array_equal(rotary.crop(config.base_grid, height, width), corners)
+    cos, sin = rotary.tables(height, width, config.head_dim, config.base_grid)
+    assert error(cos[0, 0], golden[f"out/{size}/cos"]) < SINGLE
+    assert error(sin[0, 0], golden[f"out/{size}/sin"]) < SINGLE
+
+
+def test_rotary_crops_of_published_sizes(golden):
+    cases = [name for name in golden if name.startswith("out/rope_args/")]
+    assert len(cases) == 4
+    for name in [*cases, "out/calc_sizes/base512_p2_40x24"]:
+        *corners, (height, width) = golden[name].tolist()
+        assert [list(c) for c in rotary.crop(32, height, width)] == corners
+    extended = golden["out/calc_sizes/extend_40x24"].tolist()
+    assert extended == golden["out/calc_sizes/base512_p2_40x24"][2:].tolist()
+
+
+def test_weight_table_round_trip(config, params, reference):
+    back = tables.to_reference(weights.rules(config), params)
+    assert back.keys() == reference.keys()
+    assert all(np.array_equal(back[name], reference[name]) for name in reference)
+
+
+def test_wrong_weights_are_refused(config, reference):
+    broken = dict(reference)
+    broken["blocks.6.norm1.weight"] = broken.pop("blocks.0.norm1.weight")
+    with pytest.raises(BridgeError, match="2 weight problem"):
+        tables.to_flax(weights.rules(config), broken)
+
+
+def test_text_is_encoded_once(golden, config, params, text):
+    model, variables = HunyuanDiT(config), {"params": params}
+    latents, t = inputs(golden, "8x8", 500)
+    condition = model.apply(variables, *text, method="encode_text")
+    split = model.apply(variables, latents, t, condition, method="denoise")
+    assert np.array_equal(split, model.apply(variables, latents, t, *text))
+
+
+def test_masked_text_reaches_only_the_pooler(golden, config, params, text):
+    def total(clip_states, t5_states):
+        clip_mask, t5_mask = text[1], text[3]
+        condition = HunyuanDiT(config).apply(
+            {"params": params},
+            clip_states,
+            clip_mask,
+            t5_states,
+            t5_mask,
+            method="encode_text",
+        )
+        return jnp.sum(jnp.square(condition.states)), jnp.sum(condition.vector)
+
+    def reach(number):
+        gradients = jax.jit(jax.grad(lambda *a: total(*a)[number], argnums=(0, 1)))
+        return [np.any(g != 0, axis=-1) for g in gradients(text[0], text[2])]
+
+    clip_seen, t5_seen = reach(0)
+    assert np.array_equal(clip_seen, text[1] == 1)
+    assert np.array_equal(t5_seen, text[3] == 1)
+    clip_pooled, t5_pooled = reach(1)
+    assert not clip_pooled.any()
+    assert t5_pooled.all()
+
+
+def test_padding_embedding_learns_where_masked(golden, config, params, text):
+    config = dataclasses.replace(config, depth=2)
+
+    def total(padding):
+        changed = {**params, "text_padding": padding}
+        out = HunyuanDiT(config).apply(
+            {"params": changed}, *inputs(golden, "8x8", 500), *text
+        )
+        return jnp.sum(jnp.square(out))
+
+    gradient = jax.jit(jax.grad(total))(jnp.asarray(params["text_padding"]))
+    learns = np.any(gradient != 0, axis=-1)
+    masked_somewhere = np.concatenate([text[1], text[3]], axis=1).min(axis=0) == 0
+    assert np.array_equal(learns, masked_somewhere)
+
+
+def test_skips_are_last_in_first_out(golden, config, params, text):
+    outputs, skips = {}, {}
+
+    def record(call, arguments, keywords, context):
+        out = call(*arguments, **keywords)
+        if isinstance(context.module, Block):
+            outputs[context.module.name], skips[context.module.name] = (
+                out,
+                arguments[-1],
+            )
+        return out
+
+    with nn.intercept_methods(record):
+        HunyuanDiT(config).apply({"params": params}, *inputs(golden, "8x8", 500), *text)
+    assert skips["blocks_4"] is outputs["blocks_1"]
+    assert skips["blocks_5"] is outputs["blocks_0"]
+    assert all(skips[f"blocks_{i}"] is None for i in range(4))
+
+
+def test_remat_changes_nothing(golden, config, params, text):
+    config = dataclasses.replace(config, depth=2)
+
+    def loss(params, config):
+        out = HunyuanDiT(config).apply(
+            {"params": params}, *inputs(golden, "8x8", 17), *text
+        )
+        return jnp.sum(jnp.square(out))
+
+    full = dataclasses.replace(config, remat="full")
+    plain = jax.jit(jax.grad(loss), static_argnums=1)(params, config)
+    again = jax.jit(jax.grad(loss), static_argnums=1)(params, full)
+    for first, second in zip(jax.tree.leaves(plain), jax.tree.leaves(again)):
+        np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-4)
+
+
+def test_without_learned_sigma_and_qk_norm(config):
+    plain = dataclasses.replace(config, learn_sigma=False, qk_norm=False)
+    out, shapes = abstract(plain)
+    assert {r.path for r in weights.rules(plain)} == set(tables.flatten(shapes))
+    assert out.shape == (2, 16, 16, 4)
+
+
+@pytest.mark.parametrize("size", list(SIZES))
+def test_sizes_trace(size):
+    config = dataclasses.replace(SIZES[size], dtype="bfloat16", remat="full")
+    out, shapes = abstract(config, aspect=2)
+    assert {r.path for r in weights.rules(config)} == set(tables.flatten(shapes))
+    count = sum(leaf.size for leaf in jax.tree.leaves(shapes))
+    millions = {"tiny": 10, "g2": 1500}[size]
+    assert 0.9 * millions < count / 1e6 < 1.1 * millions
+    side = config.input_size
+    assert out.shape == (2, side, 2 * side, config.out_channels)
+    assert out.dtype == jnp.bfloat16
+
+
+def test_mistakes_are_named(config, params, text):
+    with pytest.raises(BridgeError, match=r"hidden 66 .*; depth 5 .*; remat 'some'"):
+        Config(hidden=66, depth=5, remat="some")
+    model, variables = HunyuanDiT(config), {"params": params}
+    with pytest.raises(BridgeError, match="7 x 8 cannot be cut"):
+        model.apply(variables, jnp.zeros((2, 7, 8, 4)), jnp.zeros((2,)), *text)
+    short = (text[0][:, :5], text[1][:, :5], *text[2:])
+    with pytest.raises(BridgeError, match=r"text lengths are \(5, 9\)"):
+        model.apply(variables, *short, method="encode_text")

@@ -1,0 +1,334 @@
+"""Qwen2-VL against recorded reference values, and every size traced."""
+
+import dataclasses
+import json
+import pathlib
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bridge_jax.core import weights as tables
+from bridge_jax.models.qwen2_vl import cache as kv
+from bridge_jax.models.qwen2_vl import positions, vision, weights
+from bridge_jax.models.qwen2_vl.config import SIZES, Config, VisionConfig
+from bridge_jax.models.qwen2_vl.model import Qwen2VL, insert
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
+COMPOSED = 1e-4
+SINGLE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def golden():
+    with np.load(GOLDEN / "qwen2_vl.npz") as file:
+        return dict(file)
+
+
+@pytest.fixture(scope="module")
+def config():
+    sizes = json.loads((GOLDEN / "qwen2_vl.json").read_text())["config"]
+    ids = sizes["ids"]
+    return Config(
+        vocab_size=sizes["vocab"],
+        hidden_size=sizes["hidden"],
+        layers=sizes["layers"],
+        heads=sizes["heads"],
+        kv_heads=sizes["kv"],
+        head_dim=sizes["hidden"] // sizes["heads"],
+        ffn_size=sizes["inter"],
+        mrope_sections=tuple(sizes["mrope"]),
+        theta=sizes["theta"],
+        eps=sizes["rms_norm_eps"],
+        tied_embeddings=sizes["tie"],
+        vision=VisionConfig(
+            depth=sizes["vdepth"],
+            dim=sizes["vdim"],
+            heads=sizes["vheads"],
+            patch=sizes["patch"],
+            mlp_ratio=sizes["mlp_ratio"],
+            eps=sizes["vision_ln_eps"],
+            theta=sizes["vision_rope_theta"],
+        ),
+        image_pad=ids["image"],
+        video_pad=ids["video"],
+        vision_start=ids["vision_start"],
+        vision_end=ids["vision_end"],
+        eos=ids["eos"],
+        pad=ids["pad"],
+    )
+
+
+@pytest.fixture(scope="module")
+def params(golden, config):
+    template = jax.eval_shape(lambda: nn.unbox(_init(config)))
+    return tables.to_flax(
+        weights.rules(config), _reference_weights(golden), template=template
+    )
+
+
+def _init(config):
+    tokens = jnp.zeros((1, 4), jnp.int32)
+    return Qwen2VL(config).init(
+        jax.random.key(0), tokens, jnp.zeros((3, 1, 4), jnp.int32), tokens + 1
+    )["params"]
+
+
+def _reference_weights(golden):
+    return {k.removeprefix("w/"): v for k, v in golden.items() if k.startswith("w/")}
+
+
+def _error(ours, reference):
+    reference = np.asarray(reference)
+    return np.abs(np.asarray(ours) - reference).max() / np.abs(reference).max()
+
+
+def _media(golden, case, config):
+    """The case's pictures as {pad token: [(grid, patches), ...]}, in given order."""
+    found = {config.image_pad: [], config.video_pad: []}
+    for pad, grids, pixels in (
+        (config.image_pad, "image_grid_thw", "pixel_values"),
+        (config.video_pad, "video_grid_thw", "pixel_values_videos"),
+    ):
+        start = 0
+        for grid in golden.get(f"in/{case}/{grids}", ()):
+            count = int(np.prod(grid))
+            patches = golden[f"in/{case}/{pixels}"][start : start + count]
+            found[pad].append((grid, patches))
+            start += count
+    return found
+
+
+def _inputs(golden, case, config, length=64):
+    """The model's arguments for a recorded case: pictures packed into their rows."""
+    tokens = golden[f"in/{case}/input_ids"].astype(np.int32)
+    attention_mask = golden[f"in/{case}/attention_mask"]
+    media = _media(golden, case, config)
+    ids, deltas = positions.mrope_positions(
+        tokens,
+        attention_mask,
+        config,
+        [grid for grid, _ in media[config.image_pad]],
+        [grid for grid, _ in media[config.video_pad]],
+    )
+    arguments = {
+        "tokens": tokens,
+        "positions": ids,
+        "segments": attention_mask.astype(np.int32),
+    }
+    if not any(media.values()):
+        return arguments, deltas
+    rows = []
+    for row in tokens:
+        starts = np.flatnonzero(row[:-1] == config.vision_start) + 1
+        rows.append([media[row[start]].pop(0) for start in starts])
+    patches = np.zeros((len(tokens), length, config.vision.patch_dim), np.float32)
+    frames = []
+    for slot, row in zip(patches, rows, strict=True):
+        frames.append(
+            positions.patch_coordinates(
+                [grid for grid, _ in row], config.vision.merge, length
+            )
+        )
+        if row:
+            flat = np.concatenate([pixels for _, pixels in row])
+            slot[: len(flat)] = flat
+    arguments |= {
+        "patches": patches,
+        "coordinates": np.stack([coordinates for coordinates, _ in frames]),
+        "patch_segments": np.stack([segments for _, segments in frames]),
+        "image_index": positions.image_index(
+            tokens, config.image_pad, config.video_pad
+        ),
+    }
+    return arguments, deltas
+
+
+def _forward(config, params, arguments):
+    model = Qwen2VL(config)
+    hidden, out = model.apply({"params": params}, **arguments)
+    return hidden, model.apply({"params": params}, hidden, method="logits"), out
+
+
+def _loss(logits, labels):
+    """Shifted cross-entropy, -100 ignored: mean over the labelled positions."""
+    targets = jnp.asarray(labels[:, 1:])
+    chosen = jnp.take_along_axis(
+        jax.nn.log_softmax(logits[:, :-1]), jnp.maximum(targets, 0)[..., None], axis=-1
+    )[..., 0]
+    counted = targets != -100
+    return -jnp.where(counted, chosen, 0.0).sum() / counted.sum()
+
+
+CASES = ("img", "twoimg", "vid", "text")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_positions_equal_the_reference(golden, config, case):
+    arguments, deltas = _inputs(golden, case, config)
+    np.testing.assert_array_equal(
+        arguments["positions"], golden[f"out/{case}/position_ids"]
+    )
+    np.testing.assert_array_equal(deltas, golden[f"out/{case}/rope_deltas"][:, 0])
+
+
+@pytest.mark.parametrize("case", ["img", "twoimg", "vid"])
+def test_patch_coordinates_give_the_reference_angles(golden, config, case):
+    grids = golden[f"in/{case}/image_grid_thw"]
+    coordinates, _ = positions.patch_coordinates(grids, config.vision.merge)
+    width = config.vision.head_dim
+    cos, sin = vision.axial_rotary(
+        jnp.asarray(coordinates)[None], width, config.vision.theta
+    )
+    angles = golden[f"out/{case}/rot_pos_emb"]
+    assert _error(cos[0, 0, :, : width // 2], np.cos(angles)) <= SINGLE
+    assert _error(sin[0, 0, :, width // 2 :], np.sin(angles)) <= SINGLE
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_forward_equals_the_reference(golden, config, params, case):
+    arguments, _ = _inputs(golden, case, config)
+    forward = jax.jit(lambda params, arguments: _forward(config, params, arguments))
+    hidden, logits, out = forward(params, arguments)
+    real = arguments["segments"] != 0  # what stands at padding is meaningless
+    recorded = {
+        "inputs_embeds": out["embeddings"],
+        "last_hidden_state": hidden,
+        "logits": logits,
+    }
+    for name, ours in recorded.items():
+        reference = golden[f"out/{case}/{name}"]
+        assert _error(ours[real], reference[real]) <= COMPOSED, name
+        assert _error(ours[real], 1.01 * reference[real]) > COMPOSED, name
+    loss = _loss(logits, golden[f"in/{case}/labels"])
+    assert _error(loss, golden[f"out/{case}/loss"]) <= SINGLE
+    assert _error(loss, 1.01 * golden[f"out/{case}/loss"]) > SINGLE
+    for kind, pad in (("image", config.image_pad), ("video", config.video_pad)):
+        if f"out/{case}/{kind}_embeds" in golden:
+            index = arguments["image_index"]
+            shown = insert(jnp.zeros_like(hidden), out["visual"], index)
+            shown = shown[arguments["tokens"] == pad]
+            assert _error(shown, golden[f"out/{case}/{kind}_embeds"]) <= COMPOSED
+
+
+def test_gradients_equal_the_reference(golden, config, params):
+    arguments, _ = _inputs(golden, "img", config)
+    labels = golden["in/img/labels"]
+
+    def loss(params):
+        return _loss(_forward(config, params, arguments)[1], labels)
+
+    grads = tables.to_reference(weights.rules(config), jax.jit(jax.grad(loss))(params))
+    names = [k for k in golden if k.startswith("grad/img/")]
+    assert len(names) == 5
+    for name in names:
+        ours = grads[name.removeprefix("grad/img/")]
+        assert _error(ours, golden[name]) <= COMPOSED, name
+        assert _error(ours, 1.01 * golden[name]) > COMPOSED, name
+
+
+def test_rematerialised_gradients_are_the_same(golden, config, params):
+    arguments, _ = _inputs(golden, "img", config)
+    labels = golden["in/img/labels"]
+    remat = dataclasses.replace(config, remat="full")
+
+    def grad(config):
+        return jax.jit(
+            jax.grad(lambda p: _loss(_forward(config, p, arguments)[1], labels))
+        )(params)
+
+    errors = jax.tree.map(_error, grad(remat), grad(config))
+    assert max(jax.tree.leaves(errors)) <= COMPOSED
+
+
+def _greedy(config, params, arguments, deltas, steps):
+    """(tokens [B, steps], logits [B, steps, V]) under lax.while_loop with a cache."""
+    model = Qwen2VL(config)
+    batch, length = arguments["tokens"].shape
+    memory = kv.empty(config, batch, length + steps - 1)
+
+    def head(hidden):
+        return model.apply({"params": params}, hidden, method="logits")[:, 0]
+
+    hidden, out = model.apply({"params": params}, **arguments, cache=memory)
+    logits = jnp.zeros((batch, steps, config.vocab_size))
+    logits = logits.at[:, 0].set(head(hidden[:, -1:]))
+
+    def step(state):
+        index, memory, logits = state
+        token = jnp.argmax(logits[:, index - 1], axis=-1)[:, None]
+        hidden, out = model.apply(
+            {"params": params},
+            token,
+            kv.next_positions(memory, deltas),
+            jnp.ones_like(token),
+            cache=memory,
+        )
+        return index + 1, out["cache"], logits.at[:, index].set(head(hidden))
+
+    state = (jnp.int32(1), out["cache"], logits)
+    _, _, logits = jax.lax.while_loop(lambda state: state[0] < steps, step, state)
+    return jnp.argmax(logits, axis=-1), logits
+
+
+@pytest.mark.parametrize("case", ["gen_single", "gen_leftpad", "gen_text"])
+def test_cached_greedy_decoding_equals_the_reference(golden, config, params, case):
+    arguments, deltas = _inputs(golden, case, config)
+    np.testing.assert_array_equal(deltas, golden[f"out/{case}/rope_deltas"][:, 0])
+    reference = golden[f"out/{case}/step_logits"]
+    steps = reference.shape[1]
+    decode = jax.jit(lambda p, a, d: _greedy(config, p, a, d, steps))
+    tokens, logits = decode(params, arguments, deltas)
+    np.testing.assert_array_equal(tokens, golden[f"out/{case}/sequences"][:, -steps:])
+    assert _error(logits, reference) <= COMPOSED
+    assert _error(logits, 1.01 * reference) > COMPOSED
+
+
+def test_round_trip_is_bit_exact(golden, config, params):
+    back = tables.to_reference(weights.rules(config), params)
+    reference = _reference_weights(golden)
+    assert back.keys() == reference.keys()
+    for name, array in reference.items():
+        assert back[name].dtype == array.dtype
+        np.testing.assert_array_equal(back[name], array)
+
+
+# Parameters of the released checkpoints.
+COUNTS = {"2b": 2_208_985_600, "7b": 8_291_375_616, "72b": 73_405_560_320}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_size_traces_and_its_table_is_complete(size):
+    config = SIZES[size]
+    boxed = jax.eval_shape(lambda: _init(config))
+    params = tables.flatten(nn.unbox(boxed))
+    assert {rule.path for rule in weights.rules(config)} == params.keys()
+    if size in COUNTS:
+        assert sum(leaf.size for leaf in params.values()) == COUNTS[size]
+    for leaf in jax.tree.leaves(
+        boxed, is_leaf=lambda x: isinstance(x, nn.meta.AxisMetadata)
+    ):
+        assert len(leaf.names) == leaf.value.ndim
+
+
+def test_full_7b_traces_in_bfloat16():
+    config = dataclasses.replace(SIZES["7b"], dtype="bfloat16", param_dtype="bfloat16")
+    spec = jax.ShapeDtypeStruct
+    arguments = {
+        "tokens": spec((2, 512), jnp.int32),
+        "positions": spec((3, 2, 512), jnp.int32),
+        "segments": spec((2, 512), jnp.int32),
+        "patches": spec((2, 1024, config.vision.patch_dim), jnp.float32),
+        "coordinates": spec((2, 1024, 2), jnp.int32),
+        "patch_segments": spec((2, 1024), jnp.int32),
+        "image_index": spec((2, 512), jnp.int32),
+    }
+    params = jax.eval_shape(lambda: nn.unbox(_init(config)))
+    hidden, logits, out = jax.eval_shape(
+        lambda p, a: _forward(config, p, a), params, arguments
+    )
+    assert hidden.shape == (2, 512, 3584) and hidden.dtype == jnp.bfloat16
+    assert logits.shape == (2, 512, 152064) and logits.dtype == jnp.float32
+    assert out["visual"].shape == (2, 256, 3584)

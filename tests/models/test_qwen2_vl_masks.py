@@ -1,0 +1,173 @@
+"""What Qwen2-VL's masks, cache and position errors promise, on a tiny random model."""
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.models.qwen2_vl import cache as kv
+from bridge_jax.models.qwen2_vl import language, positions, vision
+from bridge_jax.models.qwen2_vl.config import SIZES, Config, VisionConfig
+from bridge_jax.models.qwen2_vl.model import Qwen2VL
+
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def config():
+    tower = VisionConfig(depth=2, dim=32, heads=2, patch=4, mlp_ratio=2)
+    return dataclasses.replace(SIZES["tiny"], layers=2, ffn_size=64, vision=tower)
+
+
+@pytest.fixture(scope="module")
+def params(config):
+    tokens = jnp.ones((1, 4), jnp.int32)
+    ids = jnp.zeros((3, 1, 4), jnp.int32)
+    init = jax.jit(Qwen2VL(config).init)
+    return nn.unbox(init(jax.random.key(0), tokens, ids, tokens)["params"])
+
+
+def _error(ours, reference):
+    return float(jnp.abs(ours - reference).max() / jnp.abs(reference).max())
+
+
+def _plain(length):
+    """Positions [3, 1, length] of text alone."""
+    return jnp.broadcast_to(jnp.arange(length), (3, 1, length))
+
+
+def _reach(pull, shape, token):
+    """Which inputs of row 0 the output `token` of row 0 depends on."""
+    cotangent = jnp.zeros(shape).at[0, token].set(1.0)
+    return np.flatnonzero(jnp.abs(pull(cotangent)[0][0]).sum(axis=-1)).tolist()
+
+
+PACKED = jnp.array([[1, 1, 1, 2, 2, 2, 2, 0]])
+PACKED_IDS = jnp.broadcast_to(jnp.array([0, 1, 2, 0, 1, 2, 3, 1]), (3, 1, 8))
+
+
+def test_a_token_sees_only_the_past_of_its_own_segment(config, params):
+    embeddings = jax.random.normal(jax.random.key(1), (1, 8, config.hidden_size))
+    llm = language.LanguageModel(config)
+
+    @jax.jit
+    def hidden(embeddings):
+        return llm.apply({"params": params["llm"]}, embeddings, PACKED_IDS, PACKED)[0]
+
+    _, pull = jax.vjp(hidden, embeddings)
+    for token, seen in ((1, [0, 1]), (2, [0, 1, 2]), (3, [3]), (5, [3, 4, 5])):
+        assert _reach(pull, embeddings.shape, token) == seen
+
+
+def test_packed_sequences_equal_separate_ones(config, params):
+    llm = language.LanguageModel(config)
+    apply = jax.jit(lambda *arguments: llm.apply({"params": params["llm"]}, *arguments))
+    embeddings = jax.random.normal(jax.random.key(1), (1, 8, config.hidden_size))
+    packed, _ = apply(embeddings, PACKED_IDS, PACKED)
+    for part in (slice(0, 3), slice(3, 7)):
+        length = part.stop - part.start
+        ones = jnp.ones((1, length), jnp.int32)
+        alone, _ = apply(embeddings[:, part], _plain(length), ones)
+        assert _error(packed[:, part], alone) <= TOLERANCE
+
+
+def test_a_patch_sees_only_its_own_frame(config, params):
+    coordinates, segments = positions.patch_coordinates([(2, 2, 4), (1, 2, 2)], 2, 24)
+    patches = jax.random.normal(jax.random.key(2), (1, 24, config.vision.patch_dim))
+    tower = vision.VisionTower(config)
+
+    @jax.jit
+    def encode(patches):
+        return tower.apply(
+            {"params": params["vision"]}, patches, coordinates[None], segments[None]
+        )
+
+    merged, pull = jax.vjp(encode, patches)
+    assert merged.shape == (1, 6, config.hidden_size)
+    for token, seen in ((0, range(8)), (3, range(8, 16)), (4, range(16, 20))):
+        assert _reach(pull, merged.shape, token) == list(seen)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_cache_continues_a_padded_prompt(config, params, side):
+    apply = jax.jit(
+        lambda *arguments, cache=None: Qwen2VL(config).apply(
+            {"params": params}, *arguments, cache=cache
+        )
+    )
+    real = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+    real = real[:, ::-1] if side == "left" else real
+    prompt = np.arange(10, 20).reshape(2, 5) * real
+    ids, deltas = positions.mrope_positions(prompt, real, config)
+    _, out = apply(prompt, ids, real, cache=kv.empty(config, 2, 9))
+    new = np.array([[7, 8, 9], [10, 11, 12]])
+    ids = kv.next_positions(out["cache"], jnp.asarray(deltas), steps=3)
+    hidden, out = apply(new, ids, np.ones_like(new), cache=out["cache"])
+    assert int(out["cache"].length) == 8
+    for row in range(2):
+        whole = np.concatenate([prompt[row][real[row] != 0], new[row]])[None]
+        expected, _ = apply(whole, _plain(whole.shape[1]), np.ones_like(whole))
+        assert _error(hidden[row], expected[0, -3:]) <= TOLERANCE
+
+
+def test_cache_refuses_more_tokens_than_it_holds(config):
+    with pytest.raises(BridgeError, match="do not fit"):
+        kv.reserve(kv.empty(config, 1, 3), jnp.ones((1, 4), jnp.int32))
+
+
+def test_bfloat16_gradients_are_finite_and_reach_both_parts(config, params):
+    half = dataclasses.replace(config, dtype="bfloat16")
+    grid = (1, 2, 2)
+    tokens = np.array([[7, half.vision_start, half.image_pad, 8, 9, 0]])
+    mask = (tokens != 0).astype(np.int32)
+    ids, _ = positions.mrope_positions(tokens, mask, half, [grid])
+    coordinates, frames = positions.patch_coordinates([grid], 2, 8)
+    patches = jax.random.normal(jax.random.key(3), (1, 8, half.vision.patch_dim))
+    index = positions.image_index(tokens, half.image_pad, half.video_pad)
+
+    @jax.jit
+    @jax.grad
+    def grads(params):
+        hidden, _ = Qwen2VL(half).apply(
+            {"params": params},
+            tokens,
+            ids,
+            mask,
+            patches,
+            coordinates[None],
+            frames[None],
+            index,
+        )
+        assert hidden.dtype == jnp.bfloat16
+        logits = Qwen2VL(half).apply({"params": params}, hidden, method="logits")
+        return jnp.mean(jnp.square(logits[:, 3:5]))
+
+    found = grads(params)
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(found))
+    for part in ("vision", "llm"):
+        assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(found[part]))
+
+
+def test_mismatched_grids_are_explained():
+    config = SIZES["tiny"]
+    tokens = np.array([[7, config.image_pad, config.image_pad, 8]])
+    mask = np.ones_like(tokens)
+    with pytest.raises(BridgeError, match="more images"):
+        positions.mrope_positions(tokens, mask, config)
+    with pytest.raises(BridgeError, match="needs 4 pad tokens"):
+        positions.mrope_positions(tokens, mask, config, [(1, 4, 4)])
+    with pytest.raises(BridgeError, match="show only 1 images"):
+        positions.mrope_positions(tokens, mask, config, [(1, 2, 4), (1, 2, 2)])
+    with pytest.raises(BridgeError, match="24 patches, room is for 16"):
+        positions.patch_coordinates([(1, 4, 6)], 2, 16)
+    with pytest.raises(BridgeError, match="does not divide"):
+        positions.patch_coordinates([(1, 3, 4)], 2)
+
+
+def test_impossible_sizes_are_all_reported():
+    with pytest.raises(BridgeError, match="mrope_sections.*kv_heads.*remat"):
+        Config(mrope_sections=(1, 1, 1), kv_heads=3, remat="some")

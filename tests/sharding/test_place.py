@@ -1,0 +1,86 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import PartitionSpec as P
+
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.layers import linear
+from bridge_jax.sharding import mesh, place, rules
+
+
+def make(key, width=16):
+    dense = linear.Dense(8, ("embed", "mlp"), use_bias=True)
+    return {"dense": dense.init(key, jnp.ones((1, width)))["params"]}
+
+
+def test_mesh_takes_the_rest_and_refuses_what_does_not_fit():
+    made = mesh.make_mesh({"data": -1, "tensor": 2})
+    assert dict(made.shape) == {"data": 4, "fsdp": 1, "sequence": 1, "tensor": 2}
+    for sizes, text in (
+        ({"data": 3}, "does not fit 8 device"),
+        ({"data": -1, "fsdp": -1}, "at most one is -1"),
+        ({"data": -1, "fsdp": 3}, "does not fit"),
+        ({"dta": 8}, "did you mean 'data'"),
+    ):
+        with pytest.raises(BridgeError, match=text):
+            mesh.make_mesh(sizes)
+
+
+def test_every_table_names_the_same_axes():
+    names = {name: {axis for axis, _ in table} for name, table in rules.TABLES.items()}
+    assert len({frozenset(axes) for axes in names.values()}) == 1
+    with pytest.raises(BridgeError, match="did you mean 'fsdp'"):
+        rules.table("fdsp")
+
+
+def test_parameters_lie_by_their_names_and_values_do_not_depend_on_it():
+    alone = place.init(
+        place.make({}, devices=jax.devices()[:1]), make, jax.random.key(0)
+    )
+    layout = place.make({"data": 2, "fsdp": 2, "tensor": 2}, strict=True)
+    params = place.init(layout, make, jax.random.key(0))
+    kernel = params["dense"]["kernel"]
+    assert isinstance(kernel, jax.Array)
+    assert kernel.sharding.spec == P(("fsdp",), ("tensor",))
+    assert params["dense"]["bias"].sharding.spec == P(("tensor",))
+    np.testing.assert_array_equal(kernel, alone["dense"]["kernel"])
+    boxed = jax.eval_shape(make, jax.random.key(0))
+    host = jax.tree.map(np.asarray, params)
+    again = place.put_params(layout, host, boxed)
+    assert again["dense"]["kernel"].sharding == kernel.sharding
+
+
+def test_what_does_not_divide_stays_whole_and_is_said(capsys):
+    def odd(key):
+        return make(key, 15)
+
+    layout = place.make({"fsdp": -1})
+    params = place.init(layout, odd, jax.random.key(0))
+    assert params["dense"]["kernel"].sharding.is_fully_replicated
+    said = capsys.readouterr().out
+    assert "dense/kernel: axis 'embed' of 15 does not divide by 8 (fsdp)" in said
+    assert said.count("\n") == 1
+    strict = place.make({"fsdp": -1}, strict=True)
+    with pytest.raises(BridgeError, match="dense/kernel.*make it a multiple of 8"):
+        place.init(strict, odd, jax.random.key(0))
+
+
+def test_unknown_name_is_an_error():
+    def wrong(key):
+        dense = linear.Dense(8, ("embd", "mlp"))
+        return dense.init(key, jnp.ones((1, 4)))["params"]
+
+    with pytest.raises(BridgeError, match="kernel: unknown logical axis 'embd'.*embed"):
+        place.init(place.make({"data": -1}), wrong, jax.random.key(0))
+
+
+def test_batches_spread_over_data_and_fsdp():
+    layout = place.make({"data": 4, "fsdp": 2})
+    batch = layout.put_batch({"x": np.arange(16.0).reshape(16, 1), "step": np.int32(3)})
+    assert batch["x"].sharding.spec == P(("data", "fsdp"))
+    assert batch["x"].addressable_shards[0].data.shape == (2, 1)
+    assert batch["step"].sharding.is_fully_replicated
+    np.testing.assert_array_equal(batch["x"][:, 0], np.arange(16.0))
+    with pytest.raises(BridgeError, match="batch of 6 does not divide over 8 devices"):
+        layout.put_batch({"x": np.ones((6, 2))})
