@@ -53,7 +53,8 @@ def parts(table, *names):
 
 
 def smoke(config):
-    """`:tiny` of a recipe that is small already: a few steps, small batches."""
+    """`:tiny` of a recipe: a few steps, small batches, nothing to start from."""
+    config.init_from = ConfigDict()
     config.total_steps = 4
     config.log_every = 2
     config.checkpoint_every = 4

@@ -2,7 +2,7 @@
 
     bridge pretrain --config configs/shapes_pretrain.py:autoencoder --workdir runs/vae
     bridge pretrain --config configs/shapes_pretrain.py:decoder --workdir runs/dit \\
-        --config.init_from.vae=runs/vae/weights:vae
+        --config.init_from.vae=runs/vae:vae
     bridge pretrain --config configs/shapes_pretrain.py:vlm --workdir runs/vlm
 
 Each accepts `:tiny` after its name (`:vlm-tiny`): a few steps, to see that it runs.
@@ -26,17 +26,20 @@ def autoencoder():
     """KL autoencoder: absolute error and a light pull of the latents to N(0, 1)."""
     return common.ConfigDict(
         dict(
+            entry="pretrain",
             seed=0,
             model=common.parts(common.TINY, "vae"),
-            streams=dict(main=dict(source="shapes_images", batch=32)),
-            objectives=dict(autoencoder=dict(weight=1.0, kl_weight=1e-4)),
+            streams=dict(main=dict(source="shapes_images", batch=16)),
+            objectives=dict(
+                autoencoder=dict(weight=1.0, squared_weight=2.0, kl_weight=1e-4)
+            ),
             optim=dict(
-                learning_rate=2e-3,
+                learning_rate=3e-3,
                 schedule="cosine",
                 warmup_steps=50,
                 ema_decay=0.995,
             ),
-            total_steps=3000,
+            total_steps=4000,
             log_every=100,
             checkpoint_every=500,
             pictures_every=0,
@@ -48,9 +51,10 @@ def decoder():
     """Text-conditioned latent diffusion; its two text encoders learn with it."""
     return common.ConfigDict(
         dict(
+            entry="pretrain",
             seed=0,
             model=common.parts(common.TINY, "mt5", "bert", "dit", "vae"),
-            init_from=dict(vae=""),
+            init_from=dict(vae="runs/vae:vae"),
             streams=dict(main=dict(source="shapes_text_to_image", batch=64)),
             objectives=dict(diffusion=dict(weight=1.0, condition="text")),
             optim=dict(
@@ -74,6 +78,7 @@ def vlm():
     """Vision-language model: pictures and their captions, next token by next token."""
     return common.ConfigDict(
         dict(
+            entry="pretrain",
             seed=0,
             model=common.parts(common.TINY, "vlm"),
             streams=dict(main=dict(source="shapes_caption", batch=64)),

@@ -1,0 +1,1 @@
+"""How good a model is, on the shapes world: four tasks, one report."""

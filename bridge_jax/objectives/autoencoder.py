@@ -53,11 +53,17 @@ def _summed(values: jax.Array) -> Pair:
 
 @dataclasses.dataclass(frozen=True)
 class Objective(base.Base):
-    """Absolute error of the reconstruction plus `kl_weight` times the KL divergence.
+    """Absolute and squared error of the reconstruction and KL divergence, weighed.
 
     Reads `images` [B, h, w, 3] uint8 of its stream.
+
+    Attributes:
+      squared_weight: of the squared error. Absolute error alone is content with the
+        background at first: its median ignores small objects.
+      kl_weight: of the KL divergence, mean over latent values.
     """
 
+    squared_weight: float = 2.0
     kl_weight: float = 1e-4
 
     def __call__(self, view: view_lib.View) -> term.Term:
@@ -70,7 +76,8 @@ class Objective(base.Base):
         squared, _ = squared_error(drawn, images)
         kl, values = kl_divergence(mean, logvar)
         # Weighed as a mean over latent values beside a mean over pixels.
-        total = error + self.kl_weight * kl * (pixels / values)
+        total = error + self.squared_weight * squared
+        total += self.kl_weight * kl * (pixels / values)
         second_moment = jnp.sum(jnp.square(mean))
         metrics = {
             "squared_error": (squared, pixels),

@@ -37,6 +37,7 @@ class Config:
     """One run, as configs/*.py describe it.
 
     Attributes:
+      entry: which entry point of `train` runs it.
       model: part -> {"family", "size", **overrides}.
       processor: how text and pictures become arrays.
       streams: stream -> {"source", "batch", **fields}; see `data/pipeline.py`.
@@ -51,6 +52,7 @@ class Config:
     model: Mapping[str, Any]
     streams: Mapping[str, Any]
     objectives: Mapping[str, Any]
+    entry: Literal["pretrain", "stage1", "stage2"] = "pretrain"
     seed: int = 0
     processor: processor_lib.Config = processor_lib.Config()
     init_from: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -57,8 +57,6 @@ def test_forward_process_and_conversions(golden):
         "eps_from_x0": targets.to_eps("x0", v, x_t, *level),
     }
     for name, value in found.items():
-        # The fixture's q_sample differs in its last bit, which eps_from_x0 divides by
-        # sigma: start from the recorded x_t instead.
         assert error(value, golden[f"out/{name}"]) < SINGLE, name
 
 

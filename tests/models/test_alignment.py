@@ -134,7 +134,7 @@ def test_objective_and_gradients_match_reference(golden, params, case):
 
 
 def test_loss_alone_matches_reference(golden):
-    pred, target = golden["out/direct/pred"], golden["out/direct/target"]
+    pred, target = (jnp.asarray(golden[f"out/direct/{n}"]) for n in ("pred", "target"))
     total, weight = semantic.semantic_mse(pred, target)
     assert relative_error(total / weight, golden["out/direct/loss"]) < 1e-5
 

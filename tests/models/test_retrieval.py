@@ -46,6 +46,8 @@ MASKED = config_lib.Config(
     text_queries=SETTINGS["Lt"],
 )
 HEADS = dataclasses.replace(MASKED, mask_padding=False)  # as the reference
+# A shift of all keys alike changes no softmax: what the fixture records is rounding.
+ZERO_GRADIENT = "norm1_k.bias"
 RULES = {
     "projector": projector_table.rules(PROJECTOR),
     "aligner": aligner_table.rules(ALIGNER),
@@ -154,8 +156,11 @@ def test_gradients_match_reference(golden, params, case):
     names = [k for k in golden if k.startswith(f"grad/{case}/")]
     assert len(names) == 10
     for name in names:
-        error = relative_error(ours[name.removeprefix(f"grad/{case}/")], golden[name])
-        assert error < TOLERANCE, name
+        got, wanted = ours[name.removeprefix(f"grad/{case}/")], golden[name]
+        if name.endswith(ZERO_GRADIENT):
+            assert max(np.abs(got).max(), np.abs(wanted).max()) < 1e-6
+        else:
+            assert relative_error(got, wanted) < TOLERANCE, name
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -185,7 +190,7 @@ def test_pooling_blocks_match_reference(golden, params, modality):
     ):
         pooled = pool.AttentionPool(HEADS).apply(
             {"params": params["retrieval"][f"{modality}_{block}"]},
-            golden[f"out/repeat/{given}"],
+            jnp.asarray(golden[f"out/repeat/{given}"]),
         )
         wanted = golden[f"out/repeat/{name}"]
         length = np.linalg.norm(wanted, axis=-1).mean()
@@ -218,10 +223,11 @@ def test_embedding_is_independent_of_padding(golden, params, modality):
 
 def test_rows_laid_out_differently_need_no_window(golden, params):
     """Each row's own mask over the whole prompt does what a cut-out would do."""
-    states = golden["in/misaligned/llm_hidden_image_seq"]
-    mask = golden["in/misaligned/labels"] == 151655  # image tokens
+    states = np.asarray(golden["in/misaligned/llm_hidden_image_seq"])
+    mask = np.asarray(golden["in/misaligned/labels"]) == 151655  # image tokens
     whole = embed(params, states, mask, "image", MASKED)["embedding"]
-    for row in range(len(states)):
+    assert len(set(mask.argmax(1))) > 1
+    for row in (0, 4, 6):
         cut = states[row : row + 1, mask[row]]
         seen = np.ones(cut.shape[:2], bool)
         alone = embed(params, cut, seen, "image", MASKED)["embedding"]

@@ -62,11 +62,11 @@ def test_bert_matches_transformers(typed):
     )
     tensors = disturb(oracle)
     params = weights_lib.to_flax(bert_table.rules(config), tensors)
-    kinds = np.arange(7)[None] // 4 * np.ones_like(TOKENS) if typed else None
-    more = {"token_type_ids": torch.tensor(kinds)} if typed else {}
+    kinds = jnp.broadcast_to(jnp.arange(7)[None] // 4, TOKENS.shape) if typed else None
+    more = {"token_type_ids": torch.tensor(np.asarray(kinds))} if typed else {}
     wanted = encode(oracle, **more)
     states = bert_model.Encoder(config).apply(
-        {"params": params}, jnp.asarray(TOKENS), MASK, kinds
+        {"params": params}, jnp.asarray(TOKENS), jnp.asarray(MASK), kinds
     )
     assert relative_error(states, wanted) < TOLERANCE
     assert relative_error(states * 1.01, wanted) > TOLERANCE
@@ -92,7 +92,7 @@ def test_mt5_matches_transformers():
     params = weights_lib.to_flax(mt5_table.rules(config), tensors)
     wanted = encode(oracle)
     states = mt5_model.Encoder(config).apply(
-        {"params": params}, jnp.asarray(TOKENS), MASK
+        {"params": params}, jnp.asarray(TOKENS), jnp.asarray(MASK)
     )
     assert relative_error(states, wanted) < TOLERANCE
     assert relative_error(states * 1.01, wanted) > TOLERANCE

@@ -9,8 +9,8 @@ from bridge_jax.data.shapes import palette
 from bridge_jax.data.shapes.scene import Scene
 
 SUPERSAMPLE = 8
-# Half the width of a mask's window: the largest radius and a pixel of slack.
-REACH = math.ceil(max(palette.SIZES.values())) + 1
+# Half the width of a mask's window: the largest radius, and slack for soft edges.
+REACH = math.ceil(max(palette.SIZES.values())) + 2
 WINDOW = 2 * REACH + 1
 
 
@@ -41,30 +41,45 @@ def inside(shape: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return _star(u, v)
 
 
+def _soften(mask: np.ndarray, softness: float) -> np.ndarray:
+    """Gaussian blur with a standard deviation of `softness` pixels."""
+    positions = np.arange(WINDOW)
+    distance = (positions[:, None] - positions[None]) / softness
+    kernel = np.exp(-0.5 * np.square(distance)).astype(np.float32)
+    kernel /= kernel[WINDOW // 2].sum()
+    return kernel @ mask @ kernel
+
+
 @functools.lru_cache(maxsize=4096)
-def _mask(shape: str, radius: float, step_x: int, step_y: int) -> np.ndarray:
+def _mask(
+    shape: str, radius: float, step_x: int, step_y: int, softness: float
+) -> np.ndarray:
     samples = (np.arange(WINDOW * SUPERSAMPLE) + 0.5) / SUPERSAMPLE - REACH
     u = (samples - step_x / palette.SUBPIXEL) / radius
     v = (samples - step_y / palette.SUBPIXEL) / radius
     fine = inside(shape, *np.meshgrid(u, v))
     blocks = fine.reshape(WINDOW, SUPERSAMPLE, WINDOW, SUPERSAMPLE)
     mask = blocks.mean((1, 3), dtype=np.float32)
+    if softness:
+        mask = _soften(mask, softness)
     mask.flags.writeable = False
     return mask
 
 
-def mask(shape: str, radius: float, x: float, y: float):
+def mask(shape: str, radius: float, x: float, y: float, softness: float = 0.0):
     """Coverage of a shape and where it lies.
 
     Args:
+      radius: in pixels, as in palette.SIZES.
       x, y: centre in pixels, snapped to the grid of 1/8 pixel.
+      softness: standard deviation of a blur, in pixels.
 
     Returns:
       float32 [WINDOW, WINDOW] in 0..1, its first row, its first column.
     """
     column, step_x = divmod(round(x * palette.SUBPIXEL), palette.SUBPIXEL)
     row, step_y = divmod(round(y * palette.SUBPIXEL), palette.SUBPIXEL)
-    return _mask(shape, radius, step_x, step_y), row - REACH, column - REACH
+    return _mask(shape, radius, step_x, step_y, softness), row - REACH, column - REACH
 
 
 def clip(start: int) -> tuple[slice, slice]:

@@ -15,8 +15,11 @@ from bridge_jax.data.shapes.scene import Object, Scene
 
 SPECK = 12  # pixels; a small star, the least of all, covers about 40
 LEAST_OVERLAP = 0.7  # of drawn and ideal shape; below it the shape counts as unknown
-MOST_COLOR_ERROR = 60.0  # RGB distance; beyond it a blob has no named color
+MOST_COLOR_ERROR = 45.0  # RGB distance; beyond it a blob has no named color
 MOST_BACKGROUND_ERROR = 40.0
+
+# Ideal shapes are tried sharp and as blurred as an autoencoder may leave them.
+SOFTNESSES = (0.0, 1.0)
 
 PAD = draw.WINDOW
 
@@ -55,16 +58,28 @@ def _centroid(shape: str, radius: float) -> tuple[float, float]:
 
 def _overlap(padded: np.ndarray, total: float, shape: str, radius: float, x, y):
     """Soft intersection over union of a coverage map and an ideal shape."""
-    ideal, top, left = draw.mask(shape, radius, x, y)
-    top, left = top + PAD, left + PAD
-    seen = padded[top : top + draw.WINDOW, left : left + draw.WINDOW]
-    shared = float(np.minimum(seen, ideal).sum())
-    return shared / (total + float(ideal.sum()) - shared)
+    best = 0.0
+    for softness in SOFTNESSES:
+        ideal, top, left = draw.mask(shape, radius, x, y, softness)
+        top, left = top + PAD, left + PAD
+        seen = padded[top : top + draw.WINDOW, left : left + draw.WINDOW]
+        shared = float(np.minimum(seen, ideal).sum())
+        best = max(best, shared / (total + float(ideal.sum()) - shared))
+    return best
+
+
+def _cover(found: segment.Segments, blob: segment.Blob) -> np.ndarray:
+    """Coverage by a blob and its soft edge, float32 [64, 64] in 0..1."""
+    near = segment.grow(segment.grow(blob.area))
+    for other in found.blobs:
+        if other is not blob:
+            near &= ~other.area
+    return found.coverage[blob.color] * near
 
 
 def _read_blob(found: segment.Segments, blob: segment.Blob) -> tuple[Object, float]:
     """The object that fits a blob best, and their overlap."""
-    cover = found.coverage[blob.color] * segment.grow(blob.area)
+    cover = _cover(found, blob)
     total = float(cover.sum())
     middle = np.arange(palette.IMAGE_SIZE) + 0.5
     mass_x = float(cover.sum(0) @ middle) / total

@@ -23,7 +23,8 @@ class Blob:
     Attributes:
       color: index into COLOR_NAMES.
       area: bool [64, 64], the pixels more than half covered.
-      color_error: distance of its median RGB from the named color.
+      color_error: RGB distance of its inner pixels from any mixture of its color and
+        the background.
     """
 
     color: int
@@ -63,7 +64,7 @@ def _color_pixels(pixels: np.ndarray, background: np.ndarray):
     reach = COLOR_TABLE - background  # [8, 3]
     power = np.square(reach).sum(-1)[:, None, None]
     offset = pixels - background
-    along = np.einsum("hwc,kc->khw", offset, reach, optimize=True)
+    along = (reach @ offset.reshape(-1, 3).T).reshape(-1, *offset.shape[:2])
     coverage = np.clip(along / power, 0.0, 1.0)
     # Squared distance to the segment from background to color, less |offset|^2.
     cost = coverage * (coverage * power - 2 * along)
@@ -134,12 +135,15 @@ def _is_fringe(area: np.ndarray, label: np.ndarray) -> bool:
     return bool(np.any(grow(area) & ~area & (label >= 0)))
 
 
-def _blob(runs: list[tuple[int, int, int, int]], pixels: np.ndarray) -> Blob:
+def _blob(runs: list, pixels: np.ndarray, measured: np.ndarray, coverage) -> Blob:
     area = np.zeros(pixels.shape[:2], bool)
     for row, start, end, _ in runs:
         area[row, start:end] = True
     color = runs[0][3]
-    error = np.linalg.norm(np.median(pixels[area], axis=0) - COLOR_TABLE[color])
+    cover = coverage[color][area]
+    inner = cover >= np.median(cover)
+    ideal = measured + np.median(cover[inner]) * (COLOR_TABLE[color] - measured)
+    error = np.linalg.norm(np.median(pixels[area][inner], axis=0) - ideal)
     return Blob(color, area, float(error))
 
 
@@ -150,7 +154,8 @@ def segment(picture: np.ndarray, speck: int) -> Segments:
     coverage, label = _color_pixels(pixels, measured)
     found = components(label)
     sizes = [sum(end - start for _, start, end, _ in runs) for runs in found]
-    blobs = [_blob(runs, pixels) for runs, size in zip(found, sizes) if size >= speck]
+    large = [runs for runs, size in zip(found, sizes) if size >= speck]
+    blobs = [_blob(runs, pixels, measured, coverage) for runs in large]
     blobs = [blob for blob in blobs if not _is_fringe(blob.area, label)]
     error = float(np.linalg.norm(measured - BACKGROUND_TABLE[index]))
     return Segments(BACKGROUND_NAMES[index], error, coverage, blobs)

@@ -1,0 +1,166 @@
+"""What several commands' arguments share: kinds of numbers, the machine, the model."""
+
+import argparse
+import math
+import os
+import sys
+from typing import Any, NoReturn
+
+from bridge_jax.core.errors import BridgeError
+
+DEFAULT_MODEL = "shapes-tiny"
+FLOATS = ("float32", "bfloat16")
+_SIMULATED = "BRIDGE_JAX_SIMULATED"  # how many devices this process already simulates
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that raises its mistakes as one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BridgeError(f"{message}; see `{self.prog} --help`")
+
+
+def positive(text: str) -> int:
+    """An integer from 1 on."""
+    value = natural(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not at least 1")
+    return value
+
+
+def natural(text: str) -> int:
+    """An integer from 0 on, below 2**31 (seeds and counts are 32-bit)."""
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+    if not 0 <= value < 2**31:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 2**31 - 1")
+    return value
+
+
+def number(text: str) -> float:
+    """A finite number from 0 on."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"{text} is not a finite number from 0 on")
+    return value
+
+
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """Flags about where the command computes; `start` obeys them."""
+    group = parser.add_argument_group("machine")
+    group.add_argument(
+        "--simulate",
+        type=positive,
+        metavar="N",
+        help="simulate N devices on the CPU, to try out a mesh",
+    )
+    group.add_argument(
+        "--compilation-cache",
+        metavar="DIR",
+        help="folder of compiled programs, '' for none"
+        " (default: ~/.cache/bridge_jax/xla, or $BRIDGE_JAX_CACHE)",
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Flags about which model; `load` obeys them."""
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        help="folder with weights, finished work directory or preset"
+        " (default: %(default)s)",
+    )
+    add_machine(parser)
+
+
+def add_drawing(parser: argparse.ArgumentParser, n: int = 1) -> None:
+    """Flags of everything that draws; `drawing` turns them into keywords."""
+    parser.add_argument(
+        "-n",
+        "--n",
+        type=positive,
+        default=n,
+        help="pictures of each (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=natural, default=0, help="default: 0")
+    parser.add_argument(
+        "--sampler", choices=("dpm", "ddim", "ddpm"), default="dpm", help="default: dpm"
+    )
+    parser.add_argument(
+        "--steps", type=positive, default=25, help="sampling steps (default: 25)"
+    )
+    parser.add_argument(
+        "--guidance",
+        type=number,
+        default=3.0,
+        help="scale of classifier-free guidance, 1 for none (default: 3)",
+    )
+
+
+def drawing(args: argparse.Namespace) -> dict[str, Any]:
+    """Keywords of `Model.generate` and `Model.edit` from the flags of `add_drawing`."""
+    return {
+        "seed": args.seed,
+        "sampler": args.sampler,
+        "steps": args.steps,
+        "guidance": args.guidance,
+    }
+
+
+def add_dtype(parser: argparse.ArgumentParser) -> None:
+    """--dtype of stored weights; `dtypes` reads it."""
+    parser.add_argument(
+        "--dtype",
+        action="append",
+        default=[],
+        metavar="[PART=]TYPE",
+        help=f"store as {' or '.join(FLOATS)}, all parts or one (default: as they are)",
+    )
+
+
+def dtypes(args: argparse.Namespace) -> dict[str, str]:
+    """["bfloat16", "vae=float32"] -> {"": "bfloat16", "vae": "float32"}.
+
+    Raises:
+      BridgeError: a type that weights cannot have.
+    """
+    chosen = {}
+    for text in args.dtype:
+        part, _, name = text.rpartition("=")
+        if name not in FLOATS:
+            raise BridgeError(f"--dtype {text}: the type is one of {', '.join(FLOATS)}")
+        chosen[part] = name
+    return chosen
+
+
+def start(args: argparse.Namespace) -> None:
+    """Set up this process as the machine flags say, before jax meets a device.
+
+    Simulated devices need an environment that a running process cannot give itself:
+    the process is replaced by one that has it.
+    """
+    from bridge_jax.core import runtime
+
+    environment = dict(os.environ)
+    if args.compilation_cache is not None:
+        environment["BRIDGE_JAX_CACHE"] = args.compilation_cache
+    if args.simulate and environment.get(_SIMULATED) != str(args.simulate):
+        environment = runtime.simulated_environment(args.simulate, environment)
+        environment[_SIMULATED] = str(args.simulate)
+        sys.stdout.flush()
+        command = [sys.executable, "-m", "bridge_jax", *args.argv]
+        os.execve(sys.executable, command, environment)
+    runtime.start(environment)
+
+
+def load(args: argparse.Namespace) -> Any:
+    """Set up the machine and load the model that the flags name."""
+    start(args)
+    import bridge_jax
+
+    return bridge_jax.load(args.model)

@@ -1,0 +1,91 @@
+"""The `bridge` command: one file in this folder a sub-command.
+
+A command's file has `add_arguments(parser)` and `run(args)`; the first line of its
+docstring is its help. It imports jax and the model inside `run` only, so that help and
+mistakes in arguments come at once.
+
+Exit codes: 0; 2 for a mistake in the input, told in one line; 42 when a signal
+interrupted a run that was saved; 130 after Ctrl-C. Anything else is a bug.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from bridge_jax.cli import arguments
+from bridge_jax.core.errors import BridgeError
+
+COMMANDS = (
+    "quickstart",
+    "chat",
+    "generate",
+    "edit",
+    "embed",
+    "search",
+    "evaluate",
+    "pretrain",
+    "train",
+    "export",
+    "assemble",
+)
+EXIT_BAD_INPUT = 2
+EXIT_CONTROL_C = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    try:
+        args = parse(sys.argv[1:] if argv is None else argv)
+        args.run(args)
+    except BridgeError as error:
+        print(f"bridge: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print("bridge: stopped by Ctrl-C", file=sys.stderr)
+        return EXIT_CONTROL_C
+    return 0
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments of one command line, with `run` and the config's overrides.
+
+    Raises:
+      BridgeError: anything that does not parse.
+    """
+    plain = [text for text in argv if not text.startswith("--config.")]
+    overrides = [text for text in argv if text.startswith("--config.")]
+    args = parser().parse_args(plain)
+    if overrides and "config" not in args:
+        raise BridgeError(
+            f"bridge {args.command} reads no config, so {overrides[0]} means nothing"
+        )
+    args.overrides = overrides
+    args.argv = tuple(argv)
+    return args
+
+
+def parser() -> arguments.Parser:
+    """The parser of all commands."""
+    top = arguments.Parser(
+        prog="bridge",
+        description="OmniBridge in JAX: see, answer, draw, edit and find.",
+        epilog="`bridge COMMAND --help` tells the arguments of a command.",
+    )
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = importlib.import_module(f"bridge_jax.cli.{name}")
+        one = commands.add_parser(
+            name,
+            help=module.__doc__.splitlines()[0],
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        module.add_arguments(one)
+        one.set_defaults(run=module.run)
+    return top
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""What commands write: checked before the work, whole or not at all, never over things.
+
+Every function raises BridgeError for a place that cannot be written.
+"""
+
+import dataclasses
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bridge_jax.core.errors import BridgeError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tiff")
+_GAP = 4  # white pixels between the pictures of a grid
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """Where drawn pictures go: one file (a grid if they are several) or a folder.
+
+    Attributes:
+      path: a picture file to make, or an existing folder for 0000.png, 0001.png, ...
+      count: how many pictures there will be.
+      force: existing files may be replaced.
+    """
+
+    path: Path
+    count: int
+    force: bool = False
+
+    def __post_init__(self):
+        if not self.path.is_dir() and self.path.suffix.lower() not in SUFFIXES:
+            raise BridgeError(
+                f"{self.path} is neither a folder nor named as a picture; end it in"
+                f" {', '.join(SUFFIXES)}"
+            )
+        for path in self._paths():
+            check_file(path, self.force)
+
+    def save(self, rows: Sequence[np.ndarray]) -> list[Path]:
+        """Write rows of pictures uint8 [n, h, w, 3], and say where.
+
+        Raises:
+          BridgeError: the file system refuses.
+        """
+        if self.path.is_dir() or self.count == 1:
+            pictures = [picture for row in rows for picture in row]
+        else:
+            pictures = [grid(rows)]
+        paths = self._paths()
+        for path, picture in zip(paths, pictures, strict=True):
+            _write(path, picture)
+        return paths
+
+    def _paths(self) -> list[Path]:
+        if self.path.is_dir():
+            return [self.path / f"{i:04d}.png" for i in range(self.count)]
+        return [self.path]
+
+
+def grid(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows of pictures uint8 [n, h, w, 3] as one picture, white between them."""
+    height = max(row.shape[1] for row in rows)
+    width = max(row.shape[2] for row in rows)
+    columns = max(len(row) for row in rows)
+    shape = (len(rows) * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, 3)
+    sheet = np.full(shape, 255, np.uint8)
+    for i, row in enumerate(rows):
+        for j, picture in enumerate(row):
+            top, left = i * (height + _GAP), j * (width + _GAP)
+            sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = (
+                picture
+            )
+    return sheet
+
+
+def check_file(path: Path, force: bool = False) -> None:
+    """Refuse a file that is there already, or whose folder cannot take it."""
+    if path.is_dir():
+        raise BridgeError(f"{path} is a folder; name a file")
+    if path.exists() and not force:
+        raise BridgeError(f"{path} is there already; pass --force to replace it")
+    if not path.parent.is_dir():
+        raise BridgeError(f"there is no folder {path.parent}; make it first")
+    _check_writable(path.parent)
+
+
+def check_folder(path: Path, force: bool = False, holding: str = "") -> None:
+    """Refuse a folder to make, or to fill with `holding`, that cannot be.
+
+    Folders on the way are made later; `holding` there already needs `force`.
+    """
+    if path.exists() and not path.is_dir():
+        raise BridgeError(f"{path} is a file; name a folder")
+    if holding and (path / holding).exists() and not force:
+        raise BridgeError(
+            f"{path} holds {holding} already; pass --force to replace it, or name"
+            " another folder"
+        )
+    nearest = path
+    while not nearest.exists():
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise BridgeError(f"{nearest} is a file, so {path} cannot be made")
+    _check_writable(nearest)
+
+
+def _check_writable(folder: Path) -> None:
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise BridgeError(f"{folder} cannot be written to; check its permissions")
+
+
+def _write(path: Path, picture: np.ndarray) -> None:
+    """Write beside the target first, so that nothing half-written bears its name."""
+    handle, staged = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    try:
+        Image.fromarray(picture).save(staged)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(staged, 0o666 & ~umask)  # mkstemp lets nobody else read
+        os.replace(staged, path)
+    except OSError as error:
+        raise BridgeError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        Path(staged).unlink(missing_ok=True)

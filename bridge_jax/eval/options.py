@@ -1,0 +1,59 @@
+"""How much is evaluated, and how pictures are sampled: one flat list of settings."""
+
+import dataclasses
+from typing import Literal
+
+CONDITIONS = ("queries", "text")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The defaults are what published figures are measured with.
+
+    Attributes:
+      seed: of the noise that pictures are drawn from; items have seeds of their own.
+      batch: most rows that go to the model at once.
+      questions: how many in all, `questions_per_picture` about each picture.
+      prompts_per_tag: for each of GenEval's six tags.
+      images_per_prompt: pictures drawn for each prompt.
+      conditions: what conditions the decoder: learned "queries", mT5's "text".
+      rewrite: whether the model rewrites prompts before it draws them.
+      edits: how many, its six kinds equally often.
+      scenes: how many retrieval searches among.
+      captions: their style, a name of `shapes_world.STYLES`.
+      sampler, steps, guidance, rescale: see `bridge_jax.inference`.
+    """
+
+    seed: int = 0
+    batch: int = 32
+    questions: int = 1000
+    questions_per_picture: int = 4
+    prompts_per_tag: int = 25
+    images_per_prompt: int = 4
+    conditions: tuple[str, ...] = CONDITIONS
+    rewrite: bool = True
+    edits: int = 200
+    scenes: int = 500
+    captions: str = "canonical"
+    sampler: Literal["dpm", "ddim", "ddpm"] = "dpm"
+    steps: int = 25
+    guidance: float = 3.0
+    rescale: float = 0.0
+
+    @property
+    def sampling(self) -> dict[str, str | int | float]:
+        """Keyword arguments that `generate` and `edit` share."""
+        names = ("sampler", "steps", "guidance", "rescale")
+        return {name: getattr(self, name) for name in names}
+
+    def limited(self, limit: int | None) -> "Options":
+        """The same, with at most `limit` questions, prompts, edits and scenes."""
+        if limit is None:
+            return self
+        return dataclasses.replace(
+            self,
+            questions=min(self.questions, limit),
+            prompts_per_tag=min(self.prompts_per_tag, max(1, limit // 6)),
+            edits=min(self.edits, limit),
+            scenes=min(self.scenes, limit),
+        )

@@ -1,0 +1,206 @@
+"""Conversations to answers: left-padded batches, one cache, one loop on the device.
+
+B rows, T prompt positions, A answer slots.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bridge_jax.core import log, rng
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import Params
+from bridge_jax.data import chat, patches
+from bridge_jax.diffusion import sampling
+from bridge_jax.inference import batching
+from bridge_jax.inference.engine import Engine
+from bridge_jax.inference.inputs import Picture
+from bridge_jax.inference.results import Answer
+from bridge_jax.models import bundle as bundle_lib
+from bridge_jax.models.qwen2_vl import cache as kv
+
+STOPS = ("<|im_end|>", "<|endoftext|>")
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversation:
+    """A rendered prompt that ends with the assistant's opened turn, and its pictures."""
+
+    row: chat.Row
+    pictures: tuple[Picture, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(patches, tokens)."""
+        return sum(picture.size for picture in self.pictures), len(self.row.tokens)
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """How the next token is chosen: the likeliest at temperature 0, else drawn."""
+
+    max_new_tokens: int = 64
+    temperature: float = 0.0
+    seed: int = 0
+
+
+def answers(
+    engine: Engine,
+    params: Params,
+    conversations: Sequence[Conversation],
+    choice: Choice,
+    numbers: np.ndarray,
+    description: str = "answering",
+) -> list[Answer]:
+    """The answer to each conversation; `numbers` [N] as from `batching.numbers`.
+
+    Raises:
+      BridgeError: every conversation that leaves no room for its answer.
+    """
+    _check_context(engine, conversations, choice.max_new_tokens)
+    qwen = engine.processor.qwen
+    stops = tuple(qwen.token_id(name) for name in STOPS if qwen.has_token(name))
+    shared = {
+        "limit": np.int32(choice.max_new_tokens),
+        "temperature": np.float32(choice.temperature),
+        "seed": np.uint32(choice.seed),
+    }
+    order = batching.by_size([one.size for one in conversations])
+    found: dict[int, Answer] = {}
+    chunks = batching.chunks(order, engine.limits.rows, engine.parts)
+    for chunk in log.progress(chunks, description):
+        batch = prepare(engine, [conversations[i] for i in chunk.indices])
+        batch["numbers"] = numbers[list(chunk.indices)]
+        tokens = engine.run(
+            answer,
+            params,
+            batch,
+            shared,
+            slots=batching.length_bucket(choice.max_new_tokens),
+            stops=stops,
+            greedy=choice.temperature == 0,
+        )
+        rows = np.asarray(tokens)[: chunk.count, : choice.max_new_tokens]
+        for i, row in zip(chunk.real, rows, strict=True):
+            found[i] = _read(qwen, row, stops)
+    return [found[i] for i in range(len(conversations))]
+
+
+def prepare(engine: Engine, conversations: Sequence[Conversation]) -> dict[str, Any]:
+    """Batch of `answer`, but for its numbers, padded to buckets of shapes."""
+    processor, merge = engine.processor, engine.processor.config.merge
+    count, longest = (max(column) for column in zip(*(c.size for c in conversations)))
+    fields = chat.pad_batch(
+        [one.row for one in conversations],
+        batching.length_bucket(longest),
+        processor.qwen.pad_id or 0,
+        merge,
+        side="left",
+    )
+    names = ("tokens", "segments", "image_index")
+    vlm = {name: fields[name] for name in names}
+    vlm["positions"] = np.moveaxis(fields["positions"], 0, 1)
+    if count:
+        packed = patches.pack(
+            [[picture.patches() for picture in one.pictures] for one in conversations],
+            batching.power_bucket(count, merge**2),
+            processor.patch_width,
+            merge,
+        )
+        names = ("patches", "coordinates", "patch_segments")
+        vlm |= dict(zip(names, packed, strict=True))
+    return {"vlm": vlm, "deltas": fields["deltas"]}
+
+
+def answer(
+    bundle: bundle_lib.Bundle,
+    params: Params,
+    batch: dict[str, Any],
+    shared: dict[str, jax.Array],
+    *,
+    slots: int,
+    stops: tuple[int, ...],
+    greedy: bool,
+) -> jax.Array:
+    """Program: prefill, then a token a turn until every row has stopped.
+
+    Args:
+      batch: vlm {...} padded on the left, deltas [B], numbers [B].
+      shared: limit (at most `slots`), temperature and seed, scalars.
+
+    Returns:
+      int32 [B, slots]; what follows a row's stop is the first of `stops`.
+    """
+    keys = sampling.image_keys(rng.stream(shared["seed"], "answer"), batch["numbers"])
+
+    def choose(hidden: jax.Array, turn: jax.Array | int) -> jax.Array:
+        """Tokens int32 [B] after the last of `hidden` [B, T, D]."""
+        scores = bundle.apply("vlm", params, hidden[:, -1:], method="logits")[:, 0]
+        if not greedy:
+            drawn = jax.vmap(jax.random.fold_in, (0, None))(keys, turn)
+            scores = scores / shared["temperature"]
+            return jax.vmap(jax.random.categorical)(drawn, scores).astype(jnp.int32)
+        return jnp.argmax(scores, axis=-1).astype(jnp.int32)
+
+    def ended(token: jax.Array) -> jax.Array:
+        return (token[:, None] == jnp.asarray(stops)[None]).any(axis=1)
+
+    def unfinished(state: tuple) -> jax.Array:
+        turn, _, _, done, _ = state
+        return (turn < shared["limit"]) & ~done.all()
+
+    def advance(state: tuple) -> tuple:
+        turn, written, last, done, cache = state
+        hidden, out = bundle.apply(
+            "vlm",
+            params,
+            last[:, None],
+            kv.next_positions(cache, batch["deltas"]),
+            (~done)[:, None].astype(jnp.int32),
+            cache=cache,
+        )
+        token = jnp.where(done, stops[0], choose(hidden, turn))
+        written = jax.lax.dynamic_update_slice(written, token[:, None], (0, turn))
+        return turn + 1, written, token, done | ended(token), out["cache"]
+
+    fields = dict(batch["vlm"])
+    fields["positions"] = jnp.moveaxis(fields["positions"], 1, 0)
+    rows, length = fields["tokens"].shape
+    cache = kv.empty(bundle["vlm"].config, rows, length + slots)
+    hidden, out = bundle.apply("vlm", params, **fields, cache=cache)
+    first = choose(hidden, 0)
+    written = jnp.full((rows, slots), stops[0], jnp.int32).at[:, 0].set(first)
+    start = (jnp.int32(1), written, first, ended(first), out["cache"])
+    return jax.lax.while_loop(unfinished, advance, start)[1]
+
+
+def _read(qwen: Any, row: np.ndarray, stops: tuple[int, ...]) -> Answer:
+    ends = np.flatnonzero(np.isin(row, stops))
+    tokens = row[: ends[0]] if len(ends) else row
+    return Answer(qwen.decode(tokens).strip(), tokens, bool(len(ends)))
+
+
+def _check_context(
+    engine: Engine, conversations: Sequence[Conversation], new: int
+) -> None:
+    room = engine.limits.max_context - new
+    if new < 1 or room < 1:
+        raise BridgeError(
+            f"max_new_tokens {new} must lie between 1 and the context of "
+            f"{engine.limits.max_context}"
+        )
+    long = [
+        f"request {i} has {len(one.row.tokens):,}"
+        for i, one in enumerate(conversations)
+        if len(one.row.tokens) > room
+    ]
+    if long:
+        raise BridgeError(
+            f"too long for a context of {engine.limits.max_context} tokens, of which "
+            f"{new} are kept for the answer: {'; '.join(long[:5])}; shorten the text "
+            "or use smaller or fewer pictures"
+        )

@@ -1,0 +1,90 @@
+"""Runs programs of (bundle, params, batch, shared) on a mesh, each compiled once."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import Params
+from bridge_jax.data import processor as processor_lib
+from bridge_jax.inference.settings import Limits
+from bridge_jax.models import bundle as bundle_lib
+from bridge_jax.sharding import place
+
+Program = Callable[..., Any]
+
+
+class Engine:
+    """Everything of a model but its parameters.
+
+    Models of the same shape share one engine, and with it the compiled programs.
+    """
+
+    def __init__(
+        self,
+        bundle: bundle_lib.Bundle,
+        processor: processor_lib.Processor,
+        layout: place.Layout,
+        limits: Limits = Limits(),
+    ):
+        self.bundle, self.processor = bundle, processor
+        self.layout, self.limits = layout, limits
+        self._compiled: dict[Program, Callable[..., Any]] = {}
+
+    @property
+    def parts(self) -> int:
+        """Devices that share a batch: every batch is a multiple of it."""
+        mesh, axes = self.layout.mesh, dict(self.layout.rules)["batch"]
+        return int(np.prod([mesh.shape[axis] for axis in axes]))
+
+    def place(self, params: Params) -> Params:
+        """Parameters (host or device) laid out on this engine's mesh."""
+        boxed = {name: self._boxed[name] for name in params}
+        return place.put_params(self.layout, params, boxed)
+
+    @functools.cached_property
+    def _boxed(self) -> Params:
+        return jax.eval_shape(self.bundle.init, 0)
+
+    def need(self, task: str, *parts: str) -> None:
+        """Raises BridgeError, naming what is missing, unless the bundle has `parts`."""
+        missing = [part for part in parts if part not in self.bundle]
+        if missing:
+            raise BridgeError(
+                f"this model cannot {task}: it lacks {', '.join(missing)} and has only "
+                f"{', '.join(self.bundle.parts)}; load a whole model"
+            )
+
+    def run(
+        self,
+        program: Program,
+        params: Params,
+        batch: Any,
+        shared: Mapping[str, Any],
+        **static: Any,
+    ) -> Any:
+        """`program(bundle, params, batch, shared, **static)`, compiled.
+
+        Args:
+          program: a module-level function.
+          params: from `place`.
+          batch: tree of arrays with one leading axis, a multiple of `parts`.
+          shared: tree of arrays that every row reads.
+          static: hashable; a program is compiled for each value and shape.
+
+        Returns:
+          Device arrays, whole on every device.
+        """
+        if program not in self._compiled:
+            self._compiled[program] = jax.jit(
+                functools.partial(program, self.bundle),
+                static_argnames=tuple(static),
+                out_shardings=self.layout.replicated,
+            )
+        batch = jax.device_put(batch, self.layout.batch_sharding(batch))
+        shared = jax.device_put(dict(shared), self.layout.replicated)
+        with self.layout.scope():
+            return self._compiled[program](params, batch, shared, **static)

@@ -1,0 +1,126 @@
+"""What people give: texts and pictures, checked all at once before any work."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import images as images_lib
+from bridge_jax.data import patches
+from bridge_jax.data import processor as processor_lib
+from bridge_jax.data import rows
+
+_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture at the size the vision tower sees: pixels uint8 [H, W, 3].
+
+    Its patches are made when they are needed: they take sixteen times the room.
+    """
+
+    pixels: np.ndarray
+    config: processor_lib.Config
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """(t, h, w) in patches."""
+        side = self.config.patch
+        return (1, self.pixels.shape[0] // side, self.pixels.shape[1] // side)
+
+    @property
+    def size(self) -> int:
+        """Number of patches."""
+        return self.grid[1] * self.grid[2]
+
+    def patches(self) -> rows.Picture:
+        """(patches [P, D] float32, grid), equal to `Processor.look_at`'s."""
+        c = self.config
+        return patches.to_patches(self.pixels, c.patch, c.temporal, c.merge)
+
+
+def texts(values: Sequence[str], what: str) -> list[str]:
+    """A list of texts that say something. Raises BridgeError naming those that do not."""
+    if isinstance(values, str | bytes) or not isinstance(values, Sequence):
+        raise BridgeError(f"{what}s must be a list of texts, not {values!r:.60}")
+    if not values:
+        raise BridgeError(f"no {what} was given: give at least one")
+    problems = [
+        f"{what} {i} is {'empty' if isinstance(text, str) else repr(text)[:60]}"
+        for i, text in enumerate(values)
+        if not isinstance(text, str) or not text.strip()
+    ]
+    _raise(problems, "write some words")
+    return list(values)
+
+
+def pictures(values: Sequence[Any], config: processor_lib.Config) -> list[Picture]:
+    """Open pictures and fit them to the tower.
+
+    Args:
+      values: paths, encoded bytes, PIL images or uint8 arrays [H, W, 3].
+
+    Raises:
+      BridgeError: no pictures, or every one that cannot be read.
+    """
+    if isinstance(values, str | bytes) or _is_picture(values):
+        raise BridgeError("images must be a list, even of one picture")
+    if not len(values):
+        raise BridgeError("no image was given: give at least one")
+    made, problems = [], []
+    for value in values:
+        try:
+            made.append(_picture(value, config))
+        except BridgeError as error:
+            problems.append(str(error))
+    _raise(problems)
+    return made
+
+
+def grouped(values: Sequence[Any], config: processor_lib.Config) -> list[list[Picture]]:
+    """As `pictures`, where each value is one picture, None or a list of pictures."""
+    lists = [_several(value) for value in values]
+    flat = [one for several in lists for one in several]
+    opened = iter(pictures(flat, config) if flat else [])
+    return [[next(opened) for _ in several] for several in lists]
+
+
+def same_length(first: Sequence[Any], second: Sequence[Any], names: str) -> None:
+    """Raises BridgeError unless both have one length; `names` as "images, questions"."""
+    if len(first) != len(second):
+        raise BridgeError(
+            f"{names}: {len(first)} and {len(second)} were given; give one for one"
+        )
+
+
+def _several(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _is_picture(value: Any) -> bool:
+    single = isinstance(value, np.ndarray) and value.ndim == 3
+    return single or not isinstance(value, Sequence | np.ndarray)
+
+
+def _picture(value: Any, config: processor_lib.Config) -> Picture:
+    pixels = patches.fit(
+        images_lib.open_image(value),
+        config.patch,
+        config.merge,
+        config.min_pixels,
+        config.max_pixels,
+    )
+    return Picture(pixels, config)
+
+
+def _raise(problems: Sequence[str], way_out: str = "") -> None:
+    if not problems:
+        return
+    more = len(problems) - _SHOWN
+    shown = [*problems[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+    raise BridgeError("; ".join([*shown, *([way_out] if way_out else [])]))

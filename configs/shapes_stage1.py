@@ -1,0 +1,44 @@
+"""Stage 1 on the shapes world: questions, captions, prompts to rewrite, edits.
+
+    bridge train --config configs/shapes_stage1.py --workdir runs/stage1 \\
+        --config.init_from.vlm=runs/vlm/weights:vlm
+
+`:quickstart` is the few minutes that `bridge quickstart` trains live, `:tiny` a
+smoke test.
+"""
+
+from configs import common
+
+VARIANTS = ("", "quickstart", "tiny")
+
+
+def get_config(variant=""):
+    config = common.ConfigDict(
+        dict(
+            entry="stage1",
+            seed=0,
+            model=common.parts(common.TINY, "vlm"),
+            init_from=dict(vlm="shapes-tiny/stage0:vlm"),
+            streams=dict(main=dict(source="shapes_instruct", batch=64)),
+            objectives=dict(sft=dict(weight=1.0)),
+            optim=dict(
+                learning_rate=1e-3,
+                schedule="cosine",
+                warmup_steps=50,
+                final_fraction=0.05,
+                weight_decay=0.01,
+                b2=0.99,
+                ema_decay=0.998,
+                trainable=(("vlm/vision/.*", False), (".*", True)),
+            ),
+            total_steps=4000,
+            log_every=50,
+            checkpoint_every=500,
+            pictures_every=0,
+        )
+    )
+    if variant == "quickstart":
+        config.total_steps = 300
+        config.log_every = 10
+        config.optim.ema_decay = 0.98
+    return common.smoke(config) if variant == "tiny" else config

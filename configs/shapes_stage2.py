@@ -1,0 +1,99 @@
+"""Stage 2 on the shapes world: the aligner learns to stand in for mT5.
+
+Two runs, as published: `:adaption` trains the projector and the learned queries, then
+the default, alignment, trains the whole aligner and the retrieval heads.
+
+    bridge train --config configs/shapes_stage2.py:adaption --workdir runs/adaption \\
+        --config.init_from.vlm=runs/stage1/weights:vlm ...
+    bridge train --config configs/shapes_stage2.py --workdir runs/stage2 \\
+        --config.init_from.aligner=runs/adaption/weights:aligner ...
+
+`:quickstart` is the few minutes that `bridge quickstart` trains live (both phases in
+one, aligner fresh), `:tiny` a smoke test.
+"""
+
+from configs import common
+
+VARIANTS = ("", "adaption", "quickstart", "tiny")
+
+
+def get_config(variant=""):
+    config = common.ConfigDict(
+        dict(
+            entry="stage2",
+            seed=0,
+            model=common.parts(common.TINY, *common.TINY),
+            init_from=dict(
+                vlm="shapes-tiny:vlm",
+                mt5="shapes-tiny:mt5",
+                bert="shapes-tiny:bert",
+                dit="shapes-tiny:dit",
+                vae="shapes-tiny:vae",
+            ),
+            aligner_init="by_role",
+            replacement=dict(start=(0.0, 0.3), end=(1.0, 1.0), begin=0, finish=800),
+            streams=dict(
+                generate=dict(source="shapes_generate", batch=48),
+                edit=dict(source="shapes_edit", batch=24),
+                retrieve=dict(source="shapes_retrieve", batch=96),
+            ),
+            objectives=dict(
+                semantic=dict(weight=1.0, stream="generate"),
+                semantic_edit=dict(name="semantic", weight=0.5, stream="edit"),
+                diffusion=dict(weight=0.5, stream="generate", condition="queries"),
+                diffusion_edit=dict(
+                    name="diffusion", weight=0.25, stream="edit", condition="queries"
+                ),
+                contrastive=dict(weight=0.2, stream="retrieve"),
+            ),
+            optim=dict(
+                learning_rate=1e-3,
+                schedule="cosine",
+                warmup_steps=100,
+                final_fraction=0.02,
+                weight_decay=0.01,
+                b2=0.99,
+                ema_decay=0.998,
+                trainable=(
+                    (r"(projector|aligner|retrieval)/.*", True),
+                    (r".*", False),
+                ),
+            ),
+            total_steps=4000,
+            log_every=50,
+            checkpoint_every=500,
+            pictures_every=0,
+        )
+    )
+    if variant == "adaption":
+        return _adaption(config)
+    if variant == "quickstart":
+        return _quickstart(config)
+    return common.smoke(config) if variant == "tiny" else config
+
+
+def _adaption(config):
+    """Projector and learned queries alone, against mT5's states."""
+    config.optim.trainable = (
+        (r"projector/.*|aligner/query_tokens", True),
+        (r".*", False),
+    )
+    config.objectives = dict(semantic=dict(weight=1.0, stream="generate"))
+    config.streams = dict(generate=dict(source="shapes_generate", batch=48))
+    config.replacement = dict(start=(1.0, 1.0), end=(1.0, 1.0), begin=0, finish=1)
+    config.total_steps = 300
+    return config
+
+
+def _quickstart(config):
+    """Aligner from nothing, learned queries from the first step on."""
+    config.aligner_init = "fresh"
+    config.replacement = dict(start=(1.0, 1.0), end=(1.0, 1.0), begin=0, finish=1)
+    config.streams.generate.batch = 32
+    config.streams.edit.batch = 8
+    config.streams.retrieve.batch = 48
+    config.total_steps = 300
+    config.log_every = 10
+    config.optim.warmup_steps = 20
+    config.optim.ema_decay = 0.98
+    return config

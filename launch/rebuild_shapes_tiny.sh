@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Rebuilds the shipped bundle, bridge_jax/presets/shapes-tiny, from nothing.
+#
+#   bash launch/rebuild_shapes_tiny.sh [WORKDIR]      (default: runs/shapes_tiny)
+#
+# Seeds are fixed in the configs. Run it again to go on after an interruption: finished
+# steps are skipped, started ones resume at their last checkpoint.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+runs=${1:-$home/runs/shapes_tiny}
+preset=$home/bridge_jax/presets/shapes-tiny
+prepare ""
+mkdir -p "$runs"
+cd "$home"
+
+bridge() {
+  "$python" -m bridge_jax "$@"
+}
+
+# train NAME CONFIG [--config.key=value ...]: one run, in $runs/NAME
+train() {
+  local name=$1 config=$2
+  shift 2
+  if [ -f "$runs/$name/weights/config.json" ]; then
+    echo "$name: finished before"
+    return
+  fi
+  echo "$name: $config"
+  local start=$SECONDS
+  bridge train --config "$config" --workdir "$runs/$name" --resume auto "$@"
+  echo "$name: $((SECONDS - start)) s"
+}
+
+# The parts that OmniBridge takes as pretrained (stage 0).
+train vae configs/shapes_pretrain.py:autoencoder
+train dit configs/shapes_pretrain.py:decoder --config.init_from.vae="$runs/vae:vae"
+train vlm configs/shapes_pretrain.py:vlm
+
+# Stage 1, behavioural alignment; stage 2, latent alignment.
+train stage1 configs/shapes_stage1.py --config.init_from.vlm="$runs/vlm:vlm"
+train stage2 configs/shapes_stage2.py \
+  --config.init_from.vlm="$runs/stage1:vlm" \
+  --config.init_from.mt5="$runs/dit:mt5" \
+  --config.init_from.bert="$runs/dit:bert" \
+  --config.init_from.dit="$runs/dit:dit" \
+  --config.init_from.vae="$runs/vae:vae"
+
+bridge assemble "$preset" --force --dtype bfloat16 \
+  --part vlm="$runs/stage1" \
+  --part projector="$runs/stage2" \
+  --part aligner="$runs/stage2" \
+  --part retrieval="$runs/stage2" \
+  --part mt5="$runs/dit" \
+  --part bert="$runs/dit" \
+  --part dit="$runs/dit" \
+  --part vae="$runs/vae"
+# The vision tower stands still in both stages, so stage 0 is the LLM alone.
+bridge assemble "$preset/stage0" --force --dtype bfloat16 --part vlm/llm="$runs/vlm"

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# The whole test suite in its own environment.
+#
+#   bash launch/test.sh [pytest arguments]
+#
+# BRIDGE_JAX_PARITY=1 also installs torch and diffusers, and compares with them.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+if [ "${BRIDGE_JAX_PARITY:-}" = 1 ]; then
+  prepare "[test,parity]"
+else
+  prepare "[test]"
+fi
+cd "$home"
+start=$SECONDS
+if "$python" -m pytest -q --durations=10 "$@"; then
+  echo "tests: passed in $((SECONDS - start)) s"
+else
+  status=$?
+  echo "tests: FAILED after $((SECONDS - start)) s"
+  exit "$status"
+fi

@@ -1,0 +1,54 @@
+"""Packaging. `launch/quickstart.sh` installs the versions in .constraints.txt."""
+
+from pathlib import Path
+
+import setuptools
+
+HERE = Path(__file__).parent
+
+# Ranges that should work; .constraints.txt holds the versions the tests run with.
+REQUIRES = [
+    "absl-py>=2.1",
+    "flatbuffers>=24.3",  # jax.export
+    "flax>=0.12.6,<0.13",
+    "grain>=0.2.15,<0.3",
+    "jax>=0.10,<0.12",
+    "jinja2>=3.1",  # chat templates
+    "ml_collections>=1.1,<2",
+    "ml_dtypes>=0.5",
+    "numpy>=2.1",
+    "optax>=0.2.6,<0.3",
+    "orbax-checkpoint>=0.12,<0.13",
+    "pillow>=11",
+    "safetensors>=0.5",
+    "tensorboardX>=2.6.4,<3",
+    "tensorflow-datasets>=4.9.9,<5",
+    "tokenizers>=0.22,<0.24",
+    "tqdm>=4.66",
+    "transformers>=5.0,<6",
+]
+EXTRAS = {
+    "test": ["beartype>=0.20", "jaxtyping>=0.3", "pytest>=8.3", "ruff>=0.12"],
+    # Other implementations to compare with, in tests alone.
+    "parity": ["torch>=2.8", "diffusers>=0.36"],
+}
+
+setuptools.setup(
+    name="bridge_jax",
+    version="0.1.0",
+    description="OmniBridge in JAX: one model that sees, answers, draws and finds",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.11",
+    packages=setuptools.find_packages(include=["bridge_jax", "bridge_jax.*"]),
+    package_data={
+        "bridge_jax": [
+            "data/tokenizers/*/*.json",
+            "presets/**/*.json",
+            "presets/**/*.safetensors",
+        ]
+    },
+    install_requires=REQUIRES,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["bridge = bridge_jax.cli.main:main"]},
+)
