@@ -14,6 +14,13 @@ TINY_VLM = dict(
     heads=5,
     kv_heads=1,
     ffn_size=448,
+    # Of bridge_jax/data/tokenizers/qwen2_vl.
+    image_pad=571,
+    video_pad=572,
+    vision_start=568,
+    vision_end=569,
+    eos=561,
+    pad=559,
 )
 TINY = dict(
     vlm=TINY_VLM,
@@ -31,7 +38,9 @@ TINY = dict(
         mlp_ratio=2.5,
         pooler_out=128,
     ),
-    vae=dict(family="autoencoder_kl", size="tiny"),
+    vae=dict(
+        family="autoencoder_kl", size="tiny", block_out_channels=(16, 32, 64, 64)
+    ),
 )
 
 # The published OmniBridge-7B.

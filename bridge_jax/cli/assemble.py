@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="PART=FOLDER",
-        help="vlm, projector, aligner, retrieval, mt5, bert, dit or vae, and the folder,"
-        " work directory or preset it comes from; once for each part",
+        help="vlm, projector, aligner, retrieval, mt5, bert, dit or vae, and the"
+        " folder, work directory or preset it comes from; once for each part",
     )
     parser.add_argument("--force", action="store_true", help="replace weights there")
     arguments.add_dtype(parser)

@@ -37,5 +37,7 @@ def run(args: argparse.Namespace) -> None:
         **arguments.drawing(args),
     )
     print(f"{edited.instruction} -> {edited.caption}")
+    if edited.note:
+        print(f"  ({edited.note})")
     for path in target.save([edited.images]):
         print(path)

@@ -37,20 +37,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    outputs.check_folder(args.out, args.force, holding="ids.json")
-    paths = readable(find(args.paths), args.skip_unreadable)
-    model = arguments.load(args)
     import numpy as np
 
     from bridge_jax.core import log
     from bridge_jax.inference import index
 
+    outputs.check_folder(args.out, args.force, holding=index.ABOUT, alone=True)
+    paths = readable(find(args.paths), args.skip_unreadable)
+    model = arguments.load(args)
     starts = range(0, len(paths), args.batch)
     rows = [
         model.embed(images=paths[start : start + args.batch])
         for start in log.progress(starts, "embedding")
     ]
-    made = index.Index.build(model, np.concatenate(rows), [str(p) for p in paths])
+    names = [str(path) for path in paths]
+    made = index.Index.build(np.concatenate(rows), names, model.fingerprint)
     made.save(args.out)
     print(f"{len(paths)} pictures in {args.out}")
 

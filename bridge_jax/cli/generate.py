@@ -53,5 +53,7 @@ def run(args: argparse.Namespace) -> None:
     )
     for drawing in drawings:
         print(f"{drawing.prompt} -> {drawing.caption}")
+        if drawing.note:
+            print(f"  ({drawing.note})")
     for path in target.save([drawing.images for drawing in drawings]):
         print(path)

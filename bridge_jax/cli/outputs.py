@@ -89,10 +89,16 @@ def check_file(path: Path, force: bool = False) -> None:
     _check_writable(path.parent)
 
 
-def check_folder(path: Path, force: bool = False, holding: str = "") -> None:
-    """Refuse a folder to make, or to fill with `holding`, that cannot be.
+def check_folder(
+    path: Path, force: bool = False, holding: str = "", alone: bool = False
+) -> None:
+    """Refuse a folder to make or to fill that cannot be.
 
-    Folders on the way are made later; `holding` there already needs `force`.
+    Folders on the way are made later.
+
+    Args:
+      holding: a file it is to hold; if it does already, that needs `force`.
+      alone: it may hold nothing but what comes with `holding`.
     """
     if path.exists() and not path.is_dir():
         raise BridgeError(f"{path} is a file; name a folder")
@@ -101,6 +107,9 @@ def check_folder(path: Path, force: bool = False, holding: str = "") -> None:
             f"{path} holds {holding} already; pass --force to replace it, or name"
             " another folder"
         )
+    foreign = path.is_dir() and any(path.iterdir()) and not (path / holding).exists()
+    if alone and foreign:
+        raise BridgeError(f"{path} holds other things; name a new or empty folder")
     nearest = path
     while not nearest.exists():
         nearest = nearest.parent

@@ -1,4 +1,4 @@
-"""A saved model as the commands that rearrange weights see it: parameters and config."""
+"""A saved model, as the commands that rearrange weights see it."""
 
 import dataclasses
 from collections.abc import Mapping

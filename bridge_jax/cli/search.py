@@ -24,13 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from bridge_jax.inference import index
-
     path = Path(args.query)
     if not path.is_file() and path.suffix.lower() in outputs.SUFFIXES:
         raise BridgeError(f"{path}: no such file; check the path")
-    opened = index.Index.open(args.index)
+    if not args.index.is_dir():
+        raise BridgeError(f"there is no index {args.index}; make one: bridge embed")
     model = arguments.load(args)
+    from bridge_jax.inference import index
+
+    opened = index.Index.open(args.index, model.fingerprint)
     if path.is_file():
         query = model.embed(images=[path])
     else:

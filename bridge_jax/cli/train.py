@@ -12,6 +12,7 @@ import argparse
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bridge_jax.cli import arguments, outputs
 from bridge_jax.core.errors import BridgeError
@@ -41,10 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, entries: Sequence[str] = ENTRIES) -> None:
     """Train, if the config's entry is one of `entries`."""
     arguments.start(args)
+    from bridge_jax.cli import resolve
     from bridge_jax.core import config as config_lib
     from bridge_jax.core import log
 
-    config = config_lib.load(args.config, args.overrides)
+    config = resolve.resolve(args.config, args.overrides)
     entry = config.get("entry", "pretrain")
     if entry not in entries:
         hint = config_lib.suggest(entry, ENTRIES)
@@ -58,5 +60,13 @@ def run(args: argparse.Namespace, entries: Sequence[str] = ENTRIES) -> None:
     with config.unlocked():
         config.pop("entry", None)
     module = importlib.import_module(f"bridge_jax.train.{entry}")
-    module.run(config, args.workdir, args.resume)
+    module.run(config, args.workdir, args.resume, _hooks(config, args.workdir))
     log.say(f"finished: {args.workdir / 'weights'}")
+
+
+def _hooks(config: Any, workdir: Path) -> tuple[Any, ...]:
+    if not config.get("pictures_every"):
+        return ()
+    from bridge_jax.cli import sample_pictures
+
+    return (sample_pictures.hook(config, workdir / "pictures"),)

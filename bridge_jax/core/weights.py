@@ -80,7 +80,7 @@ def to_flax(
         value = TRANSFORMS[rule.transform][0](np.asarray(tensors[rule.reference]))
         if shapes is not None:
             problems += _check(rule, value, shapes)
-        flat[rule.path] = np.ascontiguousarray(value)
+        flat[rule.path] = _contiguous(value)
     if shapes is not None:
         known = {rule.path for rule in rules}
         problems += [f"no rule fills {path}" for path in shapes if path not in known]
@@ -111,11 +111,16 @@ def to_reference(
             f"{len(problems)} weight problem(s): " + "; ".join(sorted(problems)[:20])
         )
     return {
-        rule.reference: np.ascontiguousarray(
+        rule.reference: _contiguous(
             TRANSFORMS[rule.transform][1](np.asarray(flat[rule.path]), rule.shape)
         )
         for rule in rules
     }
+
+
+def _contiguous(array: np.ndarray) -> np.ndarray:
+    """A C-ordered copy where needed; numpy's own function makes scalars vectors."""
+    return np.ascontiguousarray(array).reshape(array.shape)
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

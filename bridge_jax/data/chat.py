@@ -163,7 +163,6 @@ def pad_batch(
     positions, deltas = mrope.batch_positions(
         visual, segments, [row.grids for row in rows], merge
     )
-    index = np.cumsum(visual, axis=1, dtype=np.int32) - 1
     return {
         "tokens": padded("tokens", np.int32, pad_id),
         "segments": segments,
@@ -171,7 +170,7 @@ def pad_batch(
         "caption_mask": padded("caption", bool, False),
         "positions": positions,
         "deltas": deltas,
-        "image_index": np.where(visual, index, np.int32(-1)),
+        "image_index": mrope.image_index(visual),
     }
 
 

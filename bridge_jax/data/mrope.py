@@ -28,6 +28,16 @@ def grid_offsets(grid: Sequence[int], merge: int = 2) -> np.ndarray:
     return np.indices(shape, dtype=np.int32).reshape(3, -1)
 
 
+def image_index(visual: np.ndarray) -> np.ndarray:
+    """Which of its row's visual tokens each position shows: int32 [..., T], -1 for text.
+
+    Visual tokens (bool [..., T]) are numbered in order of appearance, images and
+    videos together.
+    """
+    index = np.cumsum(visual, axis=-1, dtype=np.int32) - 1
+    return np.where(visual, index, np.int32(-1))
+
+
 def row_positions(
     visual: np.ndarray, grids: Sequence[Sequence[int]], merge: int = 2
 ) -> np.ndarray:
@@ -75,13 +85,19 @@ def batch_positions(
     Returns:
       positions [3, B, T] int32, and deltas [B] int32: token number `i` of the padded
       row, written after the given ones (i >= T), has position i + delta on each axis.
+
+    Raises:
+      BridgeError: placeholders and grids of a row, which it names, do not match.
     """
     rows, length = visual.shape
     positions = np.full((3, rows, length), PADDING_POSITION, np.int32)
     deltas = np.zeros((rows,), np.int32)
     for b in range(rows):
         valid = segments[b] != 0
-        row = row_positions(visual[b, valid], grids[b], merge)
+        try:
+            row = row_positions(visual[b, valid], grids[b], merge)
+        except BridgeError as error:
+            raise BridgeError(f"row {b}: {error}") from None
         positions[:, b, valid] = row
         deltas[b] = (int(row.max()) + 1 if row.size else 0) - length
     return positions, deltas

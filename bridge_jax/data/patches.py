@@ -92,9 +92,17 @@ def patch_coordinates(
       coordinates [P, 2] int32 (row, column) in the unmerged grid, and frames [P]
       int32: a number per frame, counting from 1 across all grids, because vision
       attention stays within a frame (0 is left for padding patches).
+
+    Raises:
+      BridgeError: a grid that does not divide into merge x merge blocks.
     """
     coordinates, frames, count = [], [], 0
     for time, height, width in (tuple(int(s) for s in grid) for grid in grids):
+        if height % merge or width % merge:
+            raise BridgeError(
+                f"a grid of {height} x {width} patches does not divide into {merge} x "
+                f"{merge} blocks; resize the picture with `fit` first"
+            )
         places = np.indices((height, width), dtype=np.int32)
         places = places.reshape(
             2, height // merge, merge, width // merge, merge

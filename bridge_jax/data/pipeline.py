@@ -6,7 +6,6 @@ row, so the same global batch is formed by any number of processes.
 
 import dataclasses
 import functools
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ import grain
 import numpy as np
 
 from bridge_jax.core import config as config_lib
+from bridge_jax.core import rooms
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.data.streams import ENDLESS
@@ -65,13 +65,10 @@ def load_stream(
 ) -> Any:
     """The Stream of {"source": file, **fields}. Raises BridgeError for a wrong name."""
     given = dict(given)
+    where = f"streams.{name}"
     source = given.pop("source", name)
-    module = source if "." in source else f"{__package__}.streams.{source}"
-    if importlib.util.find_spec(module) is None:
-        raise BridgeError(f"data.streams.{name}: there is no source {module}")
-    cls = importlib.import_module(module).Stream
-    fields = {"processor": processor, **given}
-    return config_lib.to_dataclass(cls, fields, where=f"data.streams.{name}")
+    cls = rooms.load(f"{__package__}.streams", source, "Stream", where)
+    return config_lib.to_dataclass(cls, {"processor": processor, **given}, where)
 
 
 def batches(
@@ -83,16 +80,16 @@ def batches(
     """The batches of this process, from the first row on.
 
     Raises:
-      BridgeError: a batch size that the number of processes does not divide.
+      BridgeError: no batch size, or one that the number of processes does not divide.
     """
     iterators = {}
     for name, given in settings.streams.items():
         given = dict(given)
-        size = given.pop("batch")
-        if size % process_count:
+        size = given.pop("batch", 0)
+        if size < 1 or size % process_count:
             raise BridgeError(
-                f"data.streams.{name}.batch {size} is not a multiple of "
-                f"{process_count} processes"
+                f"streams.{name}.batch is {size}: give a positive multiple of the "
+                f"number of processes, {process_count}"
             )
         stream = load_stream(name, given, processor)
         rows = grain.MapDataset.range(process_index, ENDLESS, process_count)

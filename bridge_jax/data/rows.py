@@ -48,9 +48,7 @@ def language(
         for name in ("tokens", "response", "caption", "visual"):
             out[name][place] = getattr(row, name)
         start = place.stop
-    visual = out.pop("visual")
-    index = np.cumsum(visual, dtype=np.int32) - 1
-    out["image_index"] = np.where(visual, index, np.int32(-1))
+    out["image_index"] = mrope.image_index(out.pop("visual"))
     return out
 
 

@@ -5,6 +5,8 @@
     00000/metadata.jsonl          kind, instruction, source and target scene
     00000/samples/0000.png        the edited picture
     00000/edit.json               the caption of the edited picture, by the model
+
+Scoring reads the pictures back and needs no model: `score` judges any such folder.
 """
 
 from pathlib import Path

@@ -19,7 +19,7 @@ SEARCHED = 24  # pictures that the search looks through
 WIDTH, ZOOM = 1000, 2
 
 
-def make(model: System, split: str = "test", options: Options = Options()) -> np.ndarray:
+def make(model: System, split: str, options: Options) -> np.ndarray:
     """A sheet with every task on it, uint8 [H, W, 3]; answers are also printed."""
     parts = [pictures.label("A first look", WIDTH, 24)]
     tasks = (_answers(model, split), _drawings(model, options))
@@ -29,9 +29,11 @@ def make(model: System, split: str = "test", options: Options = Options()) -> np
     return pictures.frame(pictures.stack(parts))
 
 
-def save(model: System, path: Path, **settings) -> None:
+def save(
+    model: System, path: Path, split: str = "test", options: Options | None = None
+) -> None:
     """Write the sheet of `make` as a PNG and say where it is."""
-    records.write_picture(path, make(model, **settings))
+    records.write_picture(path, make(model, split, options or Options()))
     log.say(f"a first look is in {path}")
 
 
@@ -61,9 +63,7 @@ def _drawings(model: System, options: Options) -> tuple[str, list[np.ndarray]]:
     return "Drawing (from learned queries)", [pictures.beside(cells)]
 
 
-def _edits(
-    model: System, split: str, options: Options
-) -> tuple[str, list[np.ndarray]]:
+def _edits(model: System, split: str, options: Options) -> tuple[str, list[np.ndarray]]:
     wanted = editing.edits(split, 3)
     sources = [shapes_world.render(edit.source) for edit in wanted]
     instructions = [edit.instruction for edit in wanted]

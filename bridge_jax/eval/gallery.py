@@ -86,7 +86,9 @@ def edits(evaluations: Evaluations) -> str:
         for name, found in by_place.items():
             cells.append(page.cell(_edited(columns[name] / place, found.get(place))))
         rows.append(cells)
-    note = "Right is a picture that shows exactly the wanted scene, nothing else changed."
+    note = (
+        "Right is a picture that shows exactly the wanted scene, nothing else changed."
+    )
     head = ["instruction", "before", "wanted", *by_place]
     return page.section("Editing", note, page.table(head, rows))
 
@@ -212,4 +214,6 @@ def _first(
     count: int,
 ) -> list[T]:
     """The first `count` items of each kind, kinds in the given order."""
-    return [item for one in kinds for item in [i for i in items if kind(i) == one][:count]]
+    return [
+        item for one in kinds for item in [i for i in items if kind(i) == one][:count]
+    ]

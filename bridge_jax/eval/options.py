@@ -12,7 +12,7 @@ class Options:
 
     Attributes:
       seed: of the noise that pictures are drawn from; items have seeds of their own.
-      batch: most rows that go to the model at once.
+      batch: most rows, or pictures, asked of the model at once.
       questions: how many in all, `questions_per_picture` about each picture.
       prompts_per_tag: for each of GenEval's six tags.
       images_per_prompt: pictures drawn for each prompt.
@@ -25,7 +25,7 @@ class Options:
     """
 
     seed: int = 0
-    batch: int = 32
+    batch: int = 64
     questions: int = 1000
     questions_per_picture: int = 4
     prompts_per_tag: int = 25

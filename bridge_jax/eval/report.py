@@ -104,7 +104,9 @@ def _settings(results: summary.Results) -> str:
     for name, metrics in results.items():
         settings = metrics["settings"]
         tasks = settings["tasks"]
-        spent = ", ".join(f"{task} {one['seconds']:.0f} s" for task, one in tasks.items())
+        spent = ", ".join(
+            f"{task} {one['seconds']:.0f} s" for task, one in tasks.items()
+        )
         versions = ", ".join(f"{k} {v}" for k, v in settings["versions"].items())
         cells = (name, settings["weights"][:16], spent, settings["device"], versions)
         rows.append([page.cell(page.text(cell), "faint") for cell in cells])

@@ -138,7 +138,7 @@ def _open(out: Path, split: str, model: System) -> dict[str, Any]:
     settings = {
         "split": split,
         "weights": weights_hash(model.params),
-        "model": config_lib.plain(model.bundle.description()),
+        "model": config_lib.plain(model.engine.bundle.description()),
         "versions": _versions(),
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "tasks": {},

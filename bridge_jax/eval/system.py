@@ -16,11 +16,11 @@ class System(Protocol):
 
     Attributes:
       params: part -> tree of arrays.
-      bundle: its `description()` is the model's config.
+      engine: `engine.bundle.description()` is the model's config.
     """
 
     params: Mapping[str, Any]
-    bundle: Any
+    engine: Any
 
     def chat(
         self, images: Sequence[Picture], questions: Sequence[str], **settings: Any

@@ -28,7 +28,7 @@ STOPS = ("<|im_end|>", "<|endoftext|>")
 
 @dataclasses.dataclass(frozen=True)
 class Conversation:
-    """A rendered prompt that ends with the assistant's opened turn, and its pictures."""
+    """A rendered prompt, ending with the assistant's opened turn, and its pictures."""
 
     row: chat.Row
     pictures: tuple[Picture, ...] = ()
@@ -68,6 +68,7 @@ def answers(
         "limit": np.int32(choice.max_new_tokens),
         "temperature": np.float32(choice.temperature),
         "seed": np.uint32(choice.seed),
+        "stops": np.asarray(stops, np.int32),
     }
     order = batching.by_size([one.size for one in conversations])
     found: dict[int, Answer] = {}
@@ -81,7 +82,6 @@ def answers(
             batch,
             shared,
             slots=batching.length_bucket(choice.max_new_tokens),
-            stops=stops,
             greedy=choice.temperature == 0,
         )
         rows = np.asarray(tokens)[: chunk.count, : choice.max_new_tokens]
@@ -123,18 +123,18 @@ def answer(
     shared: dict[str, jax.Array],
     *,
     slots: int,
-    stops: tuple[int, ...],
     greedy: bool,
 ) -> jax.Array:
     """Program: prefill, then a token a turn until every row has stopped.
 
     Args:
       batch: vlm {...} padded on the left, deltas [B], numbers [B].
-      shared: limit (at most `slots`), temperature and seed, scalars.
+      shared: limit (at most `slots`), temperature and seed, scalars; stops [n], ids.
 
     Returns:
       int32 [B, slots]; what follows a row's stop is the first of `stops`.
     """
+    stops = shared["stops"]
     keys = sampling.image_keys(rng.stream(shared["seed"], "answer"), batch["numbers"])
 
     def choose(hidden: jax.Array, turn: jax.Array | int) -> jax.Array:
@@ -147,7 +147,7 @@ def answer(
         return jnp.argmax(scores, axis=-1).astype(jnp.int32)
 
     def ended(token: jax.Array) -> jax.Array:
-        return (token[:, None] == jnp.asarray(stops)[None]).any(axis=1)
+        return (token[:, None] == stops[None]).any(axis=1)
 
     def unfinished(state: tuple) -> jax.Array:
         turn, _, _, done, _ = state

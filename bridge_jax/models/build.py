@@ -81,7 +81,15 @@ def build(parts: Mapping[str, Mapping[str, Any]]) -> bundle_lib.Bundle:
     Raises:
       BridgeError: every unknown family, size or field, with the nearest valid name.
     """
-    return bundle_lib.Bundle({name: _part(name, given) for name, given in parts.items()})
+    made, problems = {}, []
+    for name, given in parts.items():
+        try:
+            made[name] = _part(name, given)
+        except BridgeError as error:
+            problems.append(str(error))
+    if problems:
+        raise BridgeError("; ".join(problems))
+    return bundle_lib.Bundle(made)
 
 
 def _part(name: str, given: Mapping[str, Any]) -> bundle_lib.Part:

@@ -67,7 +67,7 @@ class Bundle:
         return self[name].module.apply({"params": params[name]}, *args, **kwargs)
 
     def description(self) -> dict[str, Any]:
-        """JSON-ready {part: {"family", **config}}; `build.from_description` undoes it."""
+        """JSON-ready {part: {"family", **config}}; `build.build` undoes it."""
         return {
             name: {"family": part.family, **dataclasses.asdict(part.config)}
             for name, part in self.parts.items()

@@ -1,4 +1,4 @@
-"""r(step): which share of the aligner's input positions are learned queries.
+"""Which of the aligner's input positions are learned queries, and r(step), their share.
 
 The reference has fixed dials chosen by hand between runs (0, 0.005, 0.15,
 U(0.15, 0.75), U(0.15, 1), U(0.75, 1), 1); the paper says that text conditioning is
@@ -39,6 +39,24 @@ class Schedule:
         """One ratio a row: float32 [rows]."""
         low, high = self.interval(step)
         return low + (high - low) * jax.random.uniform(key, (rows,))
+
+
+def sample_mask(
+    key: jax.Array, ratios: jax.Array, length: int, replaceable: jax.Array
+) -> jax.Array:
+    """Replace every position of row b with probability ratios[b], independently.
+
+    Args:
+      key: random key.
+      ratios: float [B] in [0, 1]; 0 replaces nothing and 1 everything, exactly.
+      length: L, positions a row.
+      replaceable: bool [B]; False keeps the row's text whole (editing samples).
+
+    Returns:
+      bool [B, L].
+    """
+    draws = jax.random.uniform(key, (ratios.shape[0], length))  # in [0, 1)
+    return (draws < ratios[:, None]) & replaceable[:, None]
 
 
 def fixed(ratio: float) -> Schedule:

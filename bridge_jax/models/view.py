@@ -130,9 +130,9 @@ class View:
         def make():
             rows, length = self.batch["t5_tokens"].shape
             ratios = self.schedule.ratios(self.rngs["replacement/ratio"], rows, self.step)
-            draws = jax.random.uniform(self.rngs["replacement/mask"], (rows, length))
-            mask = draws < ratios[:, None]
-            return mask & self.batch["replaceable"][:, None]
+            return replacement.sample_mask(
+                self.rngs["replacement/mask"], ratios, length, self.batch["replaceable"]
+            )
 
         return self._once("replace", make)
 
@@ -208,12 +208,8 @@ class View:
     def _embed(self, modality: str) -> jax.Array:
         memory = self.memory(f"vlm_{modality}", modality)
         mask = self.batch[f"{modality}_mask"]
-        queries = self.bundle.apply(
-            "retrieval",
-            self.params,
-            memory.shape[0],
-            method=f"{modality}_inputs",
-        )
+        queries = self.params["retrieval"][f"{modality}_queries"].astype(memory.dtype)
+        queries = jnp.broadcast_to(queries[None], (memory.shape[0], *queries.shape))
         out = self.bundle.apply(
             "aligner",
             self.params,

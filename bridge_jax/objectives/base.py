@@ -6,14 +6,11 @@ makes its `Objective`.
 """
 
 import dataclasses
-import importlib
-import importlib.util
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from bridge_jax.core import config as config_lib
-from bridge_jax.core.errors import BridgeError
+from bridge_jax.core import rooms
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,13 +36,6 @@ def load(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _load_one(label: str, given: dict[str, Any]) -> Any:
-    name = given.pop("name", label)
-    module = name if "." in name else f"{__package__}.{name}"
-    if importlib.util.find_spec(module) is None:
-        here = Path(__file__).parent
-        known = sorted(p.stem for p in here.glob("[a-z]*.py") if p.stem != "base")
-        raise BridgeError(
-            f"objective {label!r}: no file {module}; there are {', '.join(known)}"
-        )
-    cls = importlib.import_module(module).Objective
-    return config_lib.to_dataclass(cls, given, where=f"objectives.{label}")
+    where = f"objectives.{label}"
+    cls = rooms.load(__package__, given.pop("name", label), "Objective", where)
+    return config_lib.to_dataclass(cls, given, where)

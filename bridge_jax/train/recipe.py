@@ -5,22 +5,25 @@ which streams and by which objectives. All of that is data; this is what they sh
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 
 from bridge_jax.checkpoint import init_from as init_from_lib
 from bridge_jax.checkpoint import weights_file
 from bridge_jax.core import config as config_lib
 from bridge_jax.core import rng, term
+from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Array, Params
 from bridge_jax.data import pipeline
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.models import build, view
 from bridge_jax.models import bundle as bundle_lib
 from bridge_jax.models import replacement as replacement_lib
+from bridge_jax.models.bitransformer import initialise
 from bridge_jax.objectives import base
 from bridge_jax.sharding import place
 from bridge_jax.train import hooks as hooks_lib
@@ -117,15 +120,29 @@ class Recipe:
         )
 
 
-def make(config: Config | Mapping[str, Any]) -> Recipe:
-    """Build what a config names. Raises BridgeError for anything it gets wrong."""
+def make(
+    config: Config | Mapping[str, Any], devices: Sequence[jax.Device] | None = None
+) -> Recipe:
+    """Build what a config names, for `devices` (default: every one there is).
+
+    Raises BridgeError for anything the config gets wrong.
+    """
     if not isinstance(config, Config):
         config = config_lib.to_dataclass(Config, config)
+    objectives = base.load(config.objectives)
+    blind = [
+        f"objectives.{label} reads stream {one.stream!r}"
+        for label, one in objectives.items()
+        if one.stream not in config.streams
+    ]
+    if blind:
+        there = ", ".join(config.streams)
+        raise BridgeError(f"{'; '.join(blind)}; the streams are {there}")
     return Recipe(
         config=config,
         bundle=build.build(config.model),
-        layout=place.make(dict(config.mesh), config.rules),
-        objectives=base.load(config.objectives),
+        layout=place.make(dict(config.mesh), config.rules, devices=devices),
+        objectives=objectives,
         processor=processor_lib.Processor(config.processor),
     )
 
@@ -179,9 +196,10 @@ def export(recipe: Recipe, params: Params, folder: Path) -> None:
 
 def _from_mt5(params: Params, how: str) -> Params:
     """The aligner with mT5's weights in it, placed as it was."""
-    from bridge_jax.models.bitransformer import initialise
-
     made = initialise.from_mt5(params["mt5"], params["aligner"], how)
+    # Copies: the step donates its parameters, and a buffer can be given away once.
     return jax.tree.map(
-        lambda new, old: jax.device_put(new, old.sharding), made, params["aligner"]
+        lambda new, old: jax.device_put(jnp.copy(new), old.sharding),
+        made,
+        params["aligner"],
     )

@@ -56,6 +56,7 @@ def create(
 
     Takes `params` over: the first step donates them.
     """
+    params = _unshared(params)
 
     def fresh(params: Params) -> TrainState:
         trainable, _ = trees.partition(params, optimizer.trainable)
@@ -75,6 +76,21 @@ def create(
     where = _like_params(jax.eval_shape(fresh, params), params, layout)
     made = jax.jit(fresh, out_shardings=where)(params)
     return made.replace(params=params)
+
+
+def _unshared(params: Params) -> Params:
+    """Copies of leaves that share memory with an earlier one, as parts initialised
+    from each other do: nothing can be donated twice."""
+    seen: set[int] = set()
+
+    def own(leaf: Array) -> Array:
+        place = leaf.addressable_data(0).unsafe_buffer_pointer()
+        if place in seen:
+            return jnp.copy(leaf)
+        seen.add(place)
+        return leaf
+
+    return jax.tree.map(own, params)
 
 
 def abstract(state: TrainState) -> TrainState:

@@ -64,7 +64,22 @@ def test_an_image_takes_a_block_and_text_goes_on_after_it():
 
 def test_mismatches_are_refused():
     visual = np.array([True, False, True])
-    with pytest.raises(BridgeError, match="3 image placeholders|2 image placeholders"):
+    with pytest.raises(BridgeError, match="2 image placeholders .* 1 images need .6."):
         mrope.row_positions(visual, [(1, 4, 6)])
+    with pytest.raises(BridgeError, match="2 image placeholders .* 0 images need"):
+        mrope.row_positions(visual, [])
+    with pytest.raises(BridgeError, match="2 image placeholders .* 2 images need"):
+        mrope.row_positions(visual, [(1, 2, 4), (1, 2, 2)])
     with pytest.raises(BridgeError, match="text stands inside"):
         mrope.row_positions(visual, [(1, 2, 4)])
+    both = np.stack([np.zeros(3, bool), visual])
+    with pytest.raises(BridgeError, match="row 1: 2 image placeholders"):
+        mrope.batch_positions(both, np.ones((2, 3)), [[], []])
+
+
+def test_visual_tokens_are_numbered_within_their_row():
+    visual = np.array([[0, 1, 1, 0, 1], [0, 0, 0, 0, 1]], bool)
+    index = mrope.image_index(visual)
+    assert index.tolist() == [[-1, 0, 1, -1, 2], [-1, -1, -1, -1, 0]]
+    assert index.dtype == np.int32
+    np.testing.assert_array_equal(mrope.image_index(visual[0]), index[0])

@@ -98,3 +98,5 @@ def test_pack_pads_with_frame_zero_and_refuses_what_does_not_fit():
 def test_a_size_that_does_not_divide_is_refused():
     with pytest.raises(BridgeError, match="resize it with `fit`"):
         patches.to_patches(_picture(30, 28), patch=14)
+    with pytest.raises(BridgeError, match="3 x 4 patches does not divide"):
+        patches.patch_coordinates([(1, 3, 4)])

@@ -34,7 +34,7 @@ KNOW_FAMILIES = {"models.build", "models.bundle"}
 
 
 def name_of(path: Path) -> str:
-    """"models.mt5.config" of bridge_jax/models/mt5/config.py."""
+    """ "models.mt5.config" of bridge_jax/models/mt5/config.py."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
 
@@ -74,9 +74,7 @@ def room(name: str) -> str:
 
 def is_allowed(name: str, target: str) -> bool:
     allowed = MAY_IMPORT[room(name)] | EXCEPTIONS.get(name, set())
-    return (
-        room(target) == room(name) or room(target) in allowed or target in allowed
-    )
+    return room(target) == room(name) or room(target) in allowed or target in allowed
 
 
 def test_every_room_stands_in_the_plan():
@@ -103,7 +101,9 @@ def test_families_do_not_know_each_other():
             continue
         for target in targets:
             there = target.split(".")
-            is_family = there[0] == "models" and (PACKAGE / "/".join(there[:2])).is_dir()
+            is_family = (
+                there[0] == "models" and (PACKAGE / "/".join(there[:2])).is_dir()
+            )
             if is_family and there[1:2] and there[1] != (parts[1:2] or [""])[0]:
                 known.append(f"{name} -> {target}")
     assert not known

@@ -14,7 +14,7 @@ from bridge_jax.core import weights as weights_lib
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.layers import t5
 from bridge_jax.models.bitransformer import config as config_lib
-from bridge_jax.models.bitransformer import initialise, replacement
+from bridge_jax.models.bitransformer import initialise
 from bridge_jax.models.bitransformer import model as model_lib
 from bridge_jax.models.bitransformer import weights as table
 from bridge_jax.models.mt5 import config as mt5_config
@@ -257,25 +257,6 @@ def test_remat_changes_nothing(golden, params):
     plain, again = gradient(params, inputs), gradient(params, inputs, remat)
     errors = jax.tree.map(lambda a, b: relative_error(a, np.asarray(b)), again, plain)
     assert max(jax.tree.leaves(errors)) < 1e-5
-
-
-@pytest.mark.parametrize("case", ["v", "vi"])
-def test_edit_rows_are_spared_as_in_the_reference(golden, case):
-    edit_rows = jnp.asarray(golden[f"in/{case}/edit_indexs"]) > 0
-    mask = replacement.spare_edits(golden[f"in/{case}/mask_raw"], edit_rows)
-    np.testing.assert_array_equal(mask, golden[f"in/{case}/mask"])
-
-
-def test_replacement_ratio():
-    key, shape = jax.random.key(0), (64, 100)
-    assert not replacement.sample_mask(key, 0.0, shape).any()
-    assert replacement.sample_mask(key, 1.0, shape).all()
-    assert abs(replacement.sample_mask(key, 0.3, shape).mean() - 0.3) < 0.02
-    by_row = replacement.sample_mask(key, jnp.linspace(0.0, 1.0, 64), shape)
-    assert not by_row[0].any() and by_row[-1].all()
-    edits = jnp.arange(64) < 32
-    spared = replacement.sample_mask(key, 1.0, shape, edits)
-    np.testing.assert_array_equal(spared.any(1), ~edits)
 
 
 # --- initialisation from mT5 ---------------------------------------------------

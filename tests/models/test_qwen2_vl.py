@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from bridge_jax.core import weights as tables
+from bridge_jax.data import mrope, patches
 from bridge_jax.models.qwen2_vl import cache as kv
-from bridge_jax.models.qwen2_vl import positions, vision, weights
+from bridge_jax.models.qwen2_vl import vision, weights
 from bridge_jax.models.qwen2_vl.config import SIZES, Config, VisionConfig
 from bridge_jax.models.qwen2_vl.model import Qwen2VL, insert
 
@@ -86,7 +87,7 @@ def _error(ours, reference):
 
 
 def _media(golden, case, config):
-    """The case's pictures as {pad token: [(grid, patches), ...]}, in given order."""
+    """The case's pictures as {pad token: [(patches, grid), ...]}, in given order."""
     found = {config.image_pad: [], config.video_pad: []}
     for pad, grids, pixels in (
         (config.image_pad, "image_grid_thw", "pixel_values"),
@@ -95,8 +96,8 @@ def _media(golden, case, config):
         start = 0
         for grid in golden.get(f"in/{case}/{grids}", ()):
             count = int(np.prod(grid))
-            patches = golden[f"in/{case}/{pixels}"][start : start + count]
-            found[pad].append((grid, patches))
+            flat = golden[f"in/{case}/{pixels}"][start : start + count]
+            found[pad].append((flat, grid))
             start += count
     return found
 
@@ -106,44 +107,35 @@ def _inputs(golden, case, config, length=64):
     tokens = golden[f"in/{case}/input_ids"].astype(np.int32)
     attention_mask = golden[f"in/{case}/attention_mask"]
     media = _media(golden, case, config)
-    ids, deltas = positions.mrope_positions(
-        tokens,
-        attention_mask,
-        config,
-        [grid for grid, _ in media[config.image_pad]],
-        [grid for grid, _ in media[config.video_pad]],
+    merge = config.vision.merge
+    visual = np.isin(tokens, list(media))
+    rows = [_shown(row, media, merge) for row in tokens]
+    ids, deltas = mrope.batch_positions(
+        visual, attention_mask, [[grid for _, grid in row] for row in rows], merge
     )
     arguments = {
         "tokens": tokens,
         "positions": ids,
         "segments": attention_mask.astype(np.int32),
     }
-    if not any(media.values()):
-        return arguments, deltas
-    rows = []
-    for row in tokens:
-        starts = np.flatnonzero(row[:-1] == config.vision_start) + 1
-        rows.append([media[row[start]].pop(0) for start in starts])
-    patches = np.zeros((len(tokens), length, config.vision.patch_dim), np.float32)
-    frames = []
-    for slot, row in zip(patches, rows, strict=True):
-        frames.append(
-            positions.patch_coordinates(
-                [grid for grid, _ in row], config.vision.merge, length
-            )
-        )
-        if row:
-            flat = np.concatenate([pixels for _, pixels in row])
-            slot[: len(flat)] = flat
-    arguments |= {
-        "patches": patches,
-        "coordinates": np.stack([coordinates for coordinates, _ in frames]),
-        "patch_segments": np.stack([segments for _, segments in frames]),
-        "image_index": positions.image_index(
-            tokens, config.image_pad, config.video_pad
-        ),
-    }
+    if any(rows):
+        packed = patches.pack(rows, length, config.vision.patch_dim, merge)
+        names = ("patches", "coordinates", "patch_segments")
+        arguments |= dict(zip(names, packed, strict=True))
+        arguments["image_index"] = mrope.image_index(visual)
     return arguments, deltas
+
+
+def _shown(row, media, merge):
+    """Take the row's pictures from `media`, in the order of their placeholders."""
+    shown, index = [], 0
+    while index < len(row):
+        if row[index] in media:
+            shown.append(media[row[index]].pop(0))
+            index += mrope.visual_length(shown[-1][1], merge)
+        else:
+            index += 1
+    return shown
 
 
 def _forward(config, params, arguments):
@@ -177,7 +169,7 @@ def test_positions_equal_the_reference(golden, config, case):
 @pytest.mark.parametrize("case", ["img", "twoimg", "vid"])
 def test_patch_coordinates_give_the_reference_angles(golden, config, case):
     grids = golden[f"in/{case}/image_grid_thw"]
-    coordinates, _ = positions.patch_coordinates(grids, config.vision.merge)
+    coordinates, _ = patches.patch_coordinates(grids, config.vision.merge)
     width = config.vision.head_dim
     cos, sin = vision.axial_rotary(
         jnp.asarray(coordinates)[None], width, config.vision.theta

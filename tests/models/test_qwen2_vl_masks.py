@@ -1,4 +1,4 @@
-"""What Qwen2-VL's masks, cache and position errors promise, on a tiny random model."""
+"""What Qwen2-VL's masks and cache promise, on a tiny random model."""
 
 import dataclasses
 
@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import mrope, patches
 from bridge_jax.models.qwen2_vl import cache as kv
-from bridge_jax.models.qwen2_vl import language, positions, vision
+from bridge_jax.models.qwen2_vl import language, vision
 from bridge_jax.models.qwen2_vl.config import SIZES, Config, VisionConfig
 from bridge_jax.models.qwen2_vl.model import Qwen2VL
 
@@ -76,17 +77,17 @@ def test_packed_sequences_equal_separate_ones(config, params):
 
 
 def test_a_patch_sees_only_its_own_frame(config, params):
-    coordinates, segments = positions.patch_coordinates([(2, 2, 4), (1, 2, 2)], 2, 24)
-    patches = jax.random.normal(jax.random.key(2), (1, 24, config.vision.patch_dim))
+    width = config.vision.patch_dim
+    pictures = [(np.zeros((16, width)), (2, 2, 4)), (np.zeros((4, width)), (1, 2, 2))]
+    _, coordinates, segments = patches.pack([pictures], 24, width)
+    pixels = jax.random.normal(jax.random.key(2), (1, 24, width))
     tower = vision.VisionTower(config)
 
     @jax.jit
-    def encode(patches):
-        return tower.apply(
-            {"params": params["vision"]}, patches, coordinates[None], segments[None]
-        )
+    def encode(pixels):
+        return tower.apply({"params": params["vision"]}, pixels, coordinates, segments)
 
-    merged, pull = jax.vjp(encode, patches)
+    merged, pull = jax.vjp(encode, pixels)
     assert merged.shape == (1, 6, config.hidden_size)
     for token, seen in ((0, range(8)), (3, range(8, 16)), (4, range(16, 20))):
         assert _reach(pull, merged.shape, token) == list(seen)
@@ -102,7 +103,8 @@ def test_cache_continues_a_padded_prompt(config, params, side):
     real = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
     real = real[:, ::-1] if side == "left" else real
     prompt = np.arange(10, 20).reshape(2, 5) * real
-    ids, deltas = positions.mrope_positions(prompt, real, config)
+    text = np.zeros(real.shape, bool)
+    ids, deltas = mrope.batch_positions(text, real, [[], []])
     _, out = apply(prompt, ids, real, cache=kv.empty(config, 2, 9))
     new = np.array([[7, 8, 9], [10, 11, 12]])
     ids = kv.next_positions(out["cache"], jnp.asarray(deltas), steps=3)
@@ -124,23 +126,17 @@ def test_bfloat16_gradients_are_finite_and_reach_both_parts(config, params):
     grid = (1, 2, 2)
     tokens = np.array([[7, half.vision_start, half.image_pad, 8, 9, 0]])
     mask = (tokens != 0).astype(np.int32)
-    ids, _ = positions.mrope_positions(tokens, mask, half, [grid])
-    coordinates, frames = positions.patch_coordinates([grid], 2, 8)
-    patches = jax.random.normal(jax.random.key(3), (1, 8, half.vision.patch_dim))
-    index = positions.image_index(tokens, half.image_pad, half.video_pad)
+    visual = tokens == half.image_pad
+    ids, _ = mrope.batch_positions(visual, mask, [[grid]])
+    width = half.vision.patch_dim
+    pixels = jax.random.normal(jax.random.key(3), (4, width))
+    shown = patches.pack([[(pixels, grid)]], 8, width)
 
     @jax.jit
     @jax.grad
     def grads(params):
         hidden, _ = Qwen2VL(half).apply(
-            {"params": params},
-            tokens,
-            ids,
-            mask,
-            patches,
-            coordinates[None],
-            frames[None],
-            index,
+            {"params": params}, tokens, ids, mask, *shown, mrope.image_index(visual)
         )
         assert hidden.dtype == jnp.bfloat16
         logits = Qwen2VL(half).apply({"params": params}, hidden, method="logits")
@@ -150,22 +146,6 @@ def test_bfloat16_gradients_are_finite_and_reach_both_parts(config, params):
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(found))
     for part in ("vision", "llm"):
         assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(found[part]))
-
-
-def test_mismatched_grids_are_explained():
-    config = SIZES["tiny"]
-    tokens = np.array([[7, config.image_pad, config.image_pad, 8]])
-    mask = np.ones_like(tokens)
-    with pytest.raises(BridgeError, match="more images"):
-        positions.mrope_positions(tokens, mask, config)
-    with pytest.raises(BridgeError, match="needs 4 pad tokens"):
-        positions.mrope_positions(tokens, mask, config, [(1, 4, 4)])
-    with pytest.raises(BridgeError, match="show only 1 images"):
-        positions.mrope_positions(tokens, mask, config, [(1, 2, 4), (1, 2, 2)])
-    with pytest.raises(BridgeError, match="24 patches, room is for 16"):
-        positions.patch_coordinates([(1, 4, 6)], 2, 16)
-    with pytest.raises(BridgeError, match="does not divide"):
-        positions.patch_coordinates([(1, 3, 4)], 2)
 
 
 def test_impossible_sizes_are_all_reported():

@@ -9,6 +9,7 @@ from jax.sharding import PartitionSpec as P
 from bridge_jax.core import term
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.train import optim, step
+from bridge_jax.train import state as train_state
 
 
 def close(first, second, **tolerance):
@@ -91,6 +92,18 @@ def test_frozen_parts_have_no_gradient_and_no_optimiser_state():
         before["first"]["kernel"], state.params["first"]["kernel"]
     )
     assert (before["second"]["kernel"] != state.params["second"]["kernel"]).all()
+
+
+def test_parts_initialised_from_each_other_share_no_memory():
+    where = toy.layout()
+    kernel = jax.device_put(jnp.ones((8, 8)), where.replicated)
+    params = {"a": kernel, "b": jax.device_put(kernel, kernel.sharding)}
+    made = train_state.create(
+        params, optim.make(optim.OptimConfig(), params, 9), 0, where
+    )
+    donated = jax.jit(lambda p: jax.tree.map(jnp.sin, p), donate_argnums=0)(made.params)
+    assert donated["b"].sharding == kernel.sharding
+    np.testing.assert_array_equal(donated["a"], donated["b"])
 
 
 def test_moments_lie_where_their_parameter_lies():

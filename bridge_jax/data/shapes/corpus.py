@@ -6,7 +6,7 @@ from bridge_jax.data.shapes import language, palette, questions
 
 _FUNCTION_WORDS = """
 a an the of on at is are there with and picture photo background
-object objects what which how many count color shape size in
+object objects what how many count color shape size in
 does show left right above below larger smaller than more fewer
 add put draw remove delete take away make paint change to replace
 turn into move shift set or

@@ -50,7 +50,7 @@ def _soften(mask: np.ndarray, softness: float) -> np.ndarray:
     return kernel @ mask @ kernel
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=8192)
 def _mask(
     shape: str, radius: float, step_x: int, step_y: int, softness: float
 ) -> np.ndarray:

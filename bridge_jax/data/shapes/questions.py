@@ -168,10 +168,10 @@ def _compare_counts(stream: Stream, shown: Scene) -> Question:
     there = getattr(stream.choice(shown.objects), name)
     other = stream.choice([word for word in words[name] if word != there])
     present = [getattr(one, name) for one in shown.objects]
-    if stream.coin(0.7) and len(set(present)) > 1:
+    if stream.coin(0.5) and len(set(present)) > 1:
         other = stream.choice([word for word in present if word != there])
     groups = [{name: there}, {name: other}]
-    answer = stream.coin()
+    answer = stream.coin(0.62)  # more than half, as equal numbers always give "no"
     word = stream.choice(("more", "fewer"))
     first, second = (reference.count(shown, group) for group in groups)
     if ((first > second) if word == "more" else (first < second)) != answer:

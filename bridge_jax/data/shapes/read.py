@@ -14,12 +14,17 @@ from bridge_jax.data.shapes import draw, palette, scene, segment
 from bridge_jax.data.shapes.scene import Object, Scene
 
 SPECK = 12  # pixels; a small star, the least of all, covers about 40
-LEAST_OVERLAP = 0.7  # of drawn and ideal shape; below it the shape counts as unknown
+LEAST_OVERLAP = 0.7  # of drawn and ideal shape; below it the shape is unknown
 MOST_COLOR_ERROR = 45.0  # RGB distance; beyond it a blob has no named color
 MOST_BACKGROUND_ERROR = 40.0
 
 # Ideal shapes are tried sharp and as blurred as an autoencoder may leave them.
 SOFTNESSES = (0.0, 1.0)
+
+# Ideal shapes are made at centres and radii of this grid, in pixels.
+GRID = 0.25
+RADII = (4.5, 10.0)  # of readable objects; sizes part half-way between the named ones
+SIZE_BORDER = sum(palette.SIZES.values()) / 2
 
 PAD = draw.WINDOW
 
@@ -48,12 +53,18 @@ class Reading:
 
 
 @functools.cache
-def _centroid(shape: str, radius: float) -> tuple[float, float]:
-    """Where the centre of mass lies from the centre (x, y), in pixels."""
+def _moments(shape: str) -> tuple[float, float, float]:
+    """Area for radius 1, and where the centre of mass lies from the centre (x, y)."""
+    radius = palette.SIZES["large"]
     cover, _, _ = draw.mask(shape, radius, 0.0, 0.0)
     middle = np.arange(draw.WINDOW) + 0.5 - draw.REACH
-    total = cover.sum()
-    return float(cover.sum(0) @ middle / total), float(cover.sum(1) @ middle / total)
+    area = float(cover.sum())
+    mass_x, mass_y = float(cover.sum(0) @ middle), float(cover.sum(1) @ middle)
+    return area / radius**2, mass_x / area / radius, mass_y / area / radius
+
+
+def _snap(value: float) -> float:
+    return round(value / GRID) * GRID
 
 
 def _overlap(padded: np.ndarray, total: float, shape: str, radius: float, x, y):
@@ -68,34 +79,46 @@ def _overlap(padded: np.ndarray, total: float, shape: str, radius: float, x, y):
     return best
 
 
-def _cover(found: segment.Segments, blob: segment.Blob) -> np.ndarray:
-    """Coverage by a blob and its soft edge, float32 [64, 64] in 0..1."""
+def _covers(found: segment.Segments, blob: segment.Blob) -> list[np.ndarray]:
+    """Coverage by a blob and its soft edge, float32 [64, 64] in 0..1, in two guesses.
+
+    A peak below 1 may come from blur, or from a color paler than the palette's.
+    """
     near = segment.grow(segment.grow(blob.area))
     for other in found.blobs:
         if other is not blob:
             near &= ~other.area
-    return found.coverage[blob.color] * near
+    cover = found.coverage[blob.color] * near
+    inside = cover[blob.area]
+    peak = float(np.median(inside[inside >= np.median(inside)]))
+    if peak > 0.95:
+        return [cover]
+    return [cover, np.minimum(cover / max(peak, 0.7), 1.0)]
 
 
-def _read_blob(found: segment.Segments, blob: segment.Blob) -> tuple[Object, float]:
-    """The object that fits a blob best, and their overlap."""
-    cover = _cover(found, blob)
+def _fit(cover: np.ndarray) -> tuple[float, str, float, float, float]:
+    """The best (overlap, shape, radius, x, y) for a coverage map, float32 [64, 64]."""
     total = float(cover.sum())
     middle = np.arange(palette.IMAGE_SIZE) + 0.5
     mass_x = float(cover.sum(0) @ middle) / total
     mass_y = float(cover.sum(1) @ middle) / total
     padded = np.pad(cover, PAD)
-    best = (-1.0, "", "", 0.0, 0.0)
-    for size, radius in palette.SIZES.items():
-        for shape in palette.SHAPES:
-            offset_x, offset_y = _centroid(shape, radius)
-            x, y = mass_x - offset_x, mass_y - offset_y
-            overlap = _overlap(padded, total, shape, radius, x, y)
-            best = max(best, (overlap, shape, size, x, y))
-    overlap, shape, size, x, y = best
+    fits = []
+    for shape in palette.SHAPES:
+        area, offset_x, offset_y = _moments(shape)
+        radius = min(max((total / area) ** 0.5, RADII[0]), RADII[1])
+        x, y = mass_x - radius * offset_x, mass_y - radius * offset_y
+        overlap = _overlap(padded, total, shape, _snap(radius), _snap(x), _snap(y))
+        fits.append((overlap, shape, radius, x, y))
+    return max(fits)
+
+
+def _read_blob(found: segment.Segments, blob: segment.Blob) -> tuple[Object, float]:
+    """The object that fits a blob best, and their overlap."""
+    overlap, shape, radius, x, y = max(_fit(cover) for cover in _covers(found, blob))
     known = overlap >= LEAST_OVERLAP and blob.color_error <= MOST_COLOR_ERROR
-    color = segment.COLOR_NAMES[blob.color]
-    place = nearest_place(x, y)
+    size = "small" if radius < SIZE_BORDER else "large"
+    color, place = segment.COLOR_NAMES[blob.color], nearest_place(x, y)
     return Object(shape if known else None, color, size, place, x, y), overlap
 
 

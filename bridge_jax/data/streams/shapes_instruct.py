@@ -8,6 +8,7 @@ import dataclasses
 
 import numpy as np
 
+from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import processor, shapes_world
 from bridge_jax.data.chat import Row
 from bridge_jax.data.shapes import language, questions, splits
@@ -20,7 +21,7 @@ class Stream:
     """Row: vlm {...}, loss_mask [T].
 
     Attributes:
-      length: T; as many turns as fit are kept.
+      length: T; as many turns as fit are kept, and one must fit.
       num_patches: P.
       rewrite, edit, describe: shares of rows whose first turn is of that kind; the
         rest begin with a question.
@@ -57,6 +58,7 @@ class Stream:
             row = self.processor.draw(prompt, language.canonical(scene))
             used = sum(len(one.tokens) for one in packed)
             if used + len(row.tokens) > self.length:
+                self._check_started(packed)
                 return packed
             packed.append(row)
 
@@ -82,7 +84,15 @@ class Stream:
             if len(grown.tokens) > self.length:
                 break
             row, messages = grown, longer
+        self._check_started(messages)
         return row, picture
+
+    def _check_started(self, kept: list) -> None:
+        if not kept:
+            raise BridgeError(
+                f"not one turn fits into {self.length} tokens: give the stream a "
+                "greater length"
+            )
 
     def _turns(self, rng: Choices, first: str, item: shapes_world.Item, scene):
         words = self.processor.words

@@ -14,8 +14,8 @@ from bridge_jax.models.autoencoder_kl.config import Config
 
 # Bounds of the log variance, so that an untrained encoder cannot overflow exp.
 LOGVAR_MIN, LOGVAR_MAX = -30.0, 20.0
-# Training starts with a deviation of 0.05. From 0 (deviation 1, diffusers' start) the
-# noise drowns the first latents and the decoder learns little for hundreds of steps.
+# Training starts with noise of deviation 0.05. From 0 (diffusers' start) it would be
+# 1, as large as the untrained means themselves.
 LOGVAR_START = -6.0
 
 

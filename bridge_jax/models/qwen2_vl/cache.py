@@ -82,7 +82,7 @@ def write(memory: jax.Array, new: jax.Array, start: jax.Array) -> jax.Array:
 def next_positions(cache: KVCache, deltas: jax.Array, steps: int = 1) -> jax.Array:
     """M-RoPE positions [3, B, steps] of the next text tokens.
 
-    `deltas` [B] come from `positions.mrope_positions` on the prompt.
+    `deltas` [B] come from the prompt: a row's largest position + 1, less its slots.
     """
     slots = cache.length + jnp.arange(steps, dtype=jnp.int32)
     positions = slots[None, None, :] + deltas.astype(jnp.int32)[None, :, None]

@@ -37,13 +37,14 @@ class Qwen2VL(nn.Module):
         Args:
           tokens: [B, T] int; a pad token of the image or video kind stands where a
             visual token goes.
-          positions: [3, B, T] int, from `positions.mrope_positions`.
+          positions: [3, B, T] int: frame, row and column (arXiv 2409.12191, section
+            2.1); alike on text.
           segments: [B, T] int, sequence number within the row; 0 is padding.
           patches: [B, P, patch_dim] float, or None for text alone.
-          coordinates: [B, P, 2] int, from `positions.patch_coordinates`.
+          coordinates: [B, P, 2] int, each patch's row and column; patches stand block
+            by block, merge x merge of them joining into one visual token.
           patch_segments: [B, P] int, frame number within the row; 0 is padding.
-          image_index: [B, T] int, from `positions.image_index`: which of the row's
-            visual tokens stands here, or -1.
+          image_index: [B, T] int, which of the row's visual tokens stands here, or -1.
           cache: `KVCache` to continue from, or None.
 
         Returns:

@@ -1,0 +1,93 @@
+"""What is to be drawn: captions written by the LLM, or the user's own words."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import Params
+from bridge_jax.data import chat, text_encoding
+from bridge_jax.data import processor as processor_lib
+from bridge_jax.inference import decode
+from bridge_jax.inference.engine import Engine
+from bridge_jax.inference.inputs import Picture
+from bridge_jax.inference.results import Caption
+
+_MARKS = 16  # tokens for <img>, </img> and the end, even where marks are letters
+
+
+def rewritten(engine: Engine, params: Params, prompts: Sequence[str]) -> list[Caption]:
+    """The LLM's captions of what `prompts` ask for."""
+    processor = engine.processor
+    rows = [decode.Conversation(processor.draw(text, None)) for text in prompts]
+    return _written(engine, params, rows, prompts, "rewriting")
+
+
+def of_edits(
+    engine: Engine,
+    params: Params,
+    pictures: Sequence[Picture],
+    instructions: Sequence[str],
+) -> list[Caption]:
+    """The LLM's captions of `pictures` after the edits."""
+    processor = engine.processor
+    rows = [
+        decode.Conversation(processor.edit(text, None, picture.grid), (picture,))
+        for picture, text in zip(pictures, instructions, strict=True)
+    ]
+    return _written(engine, params, rows, instructions, "imagining")
+
+
+def own(processor: processor_lib.Processor, prompts: Sequence[str]) -> list[Caption]:
+    """The prompts themselves. Raises BridgeError for those that are too long."""
+    most = processor.config.memory_length
+    sizes = [len(ids) for ids in processor.qwen.encode_texts(prompts)]
+    long = [f"prompt {i} has {n}" for i, n in enumerate(sizes) if n > most]
+    if long:
+        raise BridgeError(
+            f"a caption has at most {most} tokens: {'; '.join(long[:5])}; shorten it, "
+            "or let the model rewrite it"
+        )
+    # The text encoder's own tokens are counted apart, and by it.
+    text_encoding.encode(
+        processor.mt5, prompts, processor.config.t5_length, strict=True
+    )
+    return [Caption(text) for text in prompts]
+
+
+def _written(
+    engine: Engine,
+    params: Params,
+    conversations: Sequence[decode.Conversation],
+    wishes: Sequence[str],
+    description: str,
+) -> list[Caption]:
+    # Greedy: a caption is a reading of the wish, not an invention. So no seed matters.
+    choice = decode.Choice(engine.processor.config.memory_length + _MARKS)
+    numbers = np.zeros(len(conversations), np.uint32)
+    found = decode.answers(engine, params, conversations, choice, numbers, description)
+    return [
+        _caption(engine.processor, answer.tokens, wish)
+        for answer, wish in zip(found, wishes, strict=True)
+    ]
+
+
+def _caption(
+    processor: processor_lib.Processor, tokens: np.ndarray, wish: str
+) -> Caption:
+    text, note = chat.caption_text(processor.qwen, tokens), ""
+    if not text:
+        text, note = wish, "the model wrote no caption: the request itself is drawn"
+    short = _fitting(processor, text)
+    if short != text:
+        note = "; ".join([*([note] if note else []), "the caption was cut short"])
+    return Caption(short, note)
+
+
+def _fitting(processor: processor_lib.Processor, text: str) -> str:
+    """As many leading words (or letters of a single word) as the aligner can read."""
+    most = processor.config.memory_length
+    while len(processor.qwen.encode_text(text)) > most:
+        shorter = text.rpartition(" ")[0].rstrip()
+        text = shorter or text[: len(text) // 2]
+    return text

@@ -1,0 +1,194 @@
+"""What `bridge_jax.load` returns: one method a task, everything in batches."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import Params
+from bridge_jax.data import processor as processor_lib
+from bridge_jax.inference import batching, captions, decode, inputs
+from bridge_jax.inference import edit as edit_lib
+from bridge_jax.inference import embed as embed_lib
+from bridge_jax.inference import generate as generate_lib
+from bridge_jax.inference import settings as settings_lib
+from bridge_jax.inference.engine import Engine
+from bridge_jax.inference.results import Answer, Drawing, Edited
+from bridge_jax.models import bundle as bundle_lib
+from bridge_jax.sharding import place
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A bundle with its parameters, ready for use.
+
+    Pictures go in as paths, encoded bytes, PIL images or uint8 arrays [H, W, 3], and
+    come out as uint8 arrays. Results keep the order of the requests, and none depends
+    on the others in its batch. Mistakes raise BridgeError, all at once, before work.
+    """
+
+    engine: Engine
+    params: Params
+
+    @classmethod
+    def of(
+        cls,
+        bundle: bundle_lib.Bundle,
+        params: Params,
+        processor: processor_lib.Processor,
+        layout: place.Layout,
+        limits: settings_lib.Limits = settings_lib.DEFAULT_LIMITS,
+    ) -> "Model":
+        """A model from memory. `params` may hold a subset of the bundle's parts."""
+        held = {name: part for name, part in bundle.parts.items() if name in params}
+        bundle = dataclasses.replace(bundle, parts=held)
+        engine = Engine(bundle, processor, layout, limits)
+        return cls(engine, engine.place(params))
+
+    def with_params(self, params: Params) -> "Model":
+        """The same model with other weights; its compiled programs are kept."""
+        return Model(self.engine, self.engine.place(params))
+
+    @property
+    def processor(self) -> processor_lib.Processor:
+        return self.engine.processor
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """What an index remembers of the model that made it."""
+        return embed_lib.fingerprint(self.params)
+
+    def chat(
+        self,
+        images: Sequence[Any],
+        questions: Sequence[str],
+        *,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[Answer]:
+        """Answer questions about pictures.
+
+        Args:
+          images: for each question one picture, a list of pictures, or None.
+          questions: N texts; strings that look like control tokens stay text.
+          max_new_tokens: most tokens of an answer.
+          temperature: 0 for the likeliest answer, otherwise it is drawn with `seed`.
+        """
+        questions = inputs.texts(questions, "question")
+        inputs.same_length(images, questions, "images and questions")
+        self.engine.need("chat", "vlm")
+        _check_choice(max_new_tokens, temperature, seed)
+        pictures = inputs.grouped(images, self.processor.config)
+        conversations = [
+            self._question(text, seen)
+            for text, seen in zip(questions, pictures, strict=True)
+        ]
+        choice = decode.Choice(max_new_tokens, float(temperature), seed)
+        names = [
+            b"".join(p.pixels.tobytes() for p in seen) + text.encode()
+            for text, seen in zip(questions, pictures, strict=True)
+        ]
+        numbers = batching.numbers(names)[:, 0]
+        return decode.answers(self.engine, self.params, conversations, choice, numbers)
+
+    def rewrite(self, prompts: Sequence[str]) -> list[str]:
+        """The captions that `generate` would draw for `prompts`."""
+        prompts = inputs.texts(prompts, "prompt")
+        self.engine.need("rewrite prompts", "vlm")
+        found = captions.rewritten(self.engine, self.params, prompts)
+        return [caption.text for caption in found]
+
+    def rewrite_edits(
+        self, images: Sequence[Any], instructions: Sequence[str]
+    ) -> list[str]:
+        """The captions that `edit` would draw."""
+        instructions = inputs.texts(instructions, "instruction")
+        inputs.same_length(images, instructions, "images and instructions")
+        self.engine.need("rewrite edits", "vlm")
+        sources = inputs.pictures(images, self.processor.config)
+        found = captions.of_edits(self.engine, self.params, sources, instructions)
+        return [caption.text for caption in found]
+
+    def generate(
+        self, prompts: Sequence[str], *, images_per_prompt: int = 1, **choices: Any
+    ) -> list[Drawing]:
+        """Draw pictures of prompts.
+
+        Args:
+          prompts: N texts.
+          images_per_prompt: n, pictures of each.
+          **choices: seed, sampler, steps, guidance, rescale, condition, mask, bert and
+            rewrite: see `settings.Settings`.
+
+        Returns:
+          N drawings with `images` uint8 [n, H, W, 3].
+        """
+        settings = settings_lib.make(choices)
+        return generate_lib.generate(
+            self.engine, self.params, prompts, images_per_prompt, settings
+        )
+
+    def edit(
+        self,
+        images: Sequence[Any],
+        instructions: Sequence[str],
+        *,
+        images_per_edit: int = 1,
+        **choices: Any,
+    ) -> list[Edited]:
+        """Edit pictures.
+
+        Args:
+          images: N pictures.
+          instructions: N texts, what is to change in each.
+          images_per_edit: n, pictures of each edit.
+          **choices: as for `generate`; the caption is always written by the LLM.
+
+        Returns:
+          N edits with `images` uint8 [n, H, W, 3].
+        """
+        if not choices.get("rewrite", True):
+            raise BridgeError(
+                "an edit cannot do without rewrite: the LLM must imagine the result"
+            )
+        settings = settings_lib.make(choices)
+        return edit_lib.edit(
+            self.engine, self.params, images, instructions, images_per_edit, settings
+        )
+
+    def embed(
+        self,
+        images: Sequence[Any] | None = None,
+        texts: Sequence[str] | None = None,
+    ) -> np.ndarray:
+        """Embeddings of pictures or of texts: float32 [N, E], each of length 1."""
+        if (images is None) == (texts is None):
+            raise BridgeError("embed takes images or texts: give one of the two")
+        if images is not None:
+            return embed_lib.images(self.engine, self.params, images)
+        return embed_lib.texts(self.engine, self.params, texts)
+
+    def _question(
+        self, text: str, seen: Sequence[inputs.Picture]
+    ) -> decode.Conversation:
+        content = [{"type": "image"}] * len(seen) + [{"type": "text", "text": text}]
+        row = self.processor.render(
+            [{"role": "user", "content": content}],
+            [picture.grid for picture in seen],
+            answer=True,
+        )
+        return decode.Conversation(row, tuple(seen))
+
+
+def _check_choice(max_new_tokens: int, temperature: float, seed: int) -> None:
+    inputs.positive(max_new_tokens, "max_new_tokens")
+    problems = settings_lib.seed_problems(seed)
+    if not (math.isfinite(temperature) and temperature >= 0):
+        problems.append(f"temperature {temperature} is not a number from 0 up")
+    if problems:
+        raise BridgeError("; ".join(problems))

@@ -1,0 +1,115 @@
+"""What each task counts as right."""
+
+import json
+import shutil
+
+import numpy as np
+import oracle
+import pytest
+from PIL import Image
+
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import shapes_world
+from bridge_jax.eval import (
+    batches,
+    editing,
+    generation,
+    options,
+    retrieval,
+    understanding,
+)
+
+SMALL = options.Options(
+    prompts_per_tag=1, images_per_prompt=2, edits=6, scenes=12, batch=5
+)
+
+
+def test_answers_match_but_for_case_and_space():
+    assert understanding.matches(" Red\n", "red")
+    assert not understanding.matches("red circle", "red")
+    assert not understanding.matches("", "no")
+
+
+def test_batches_have_one_size_and_count_every_item_once():
+    made = list(batches.batches(list(range(11)), 4, "test"))
+    assert {len(rows) for _, rows, _ in made} == {4}
+    assert [x for _, rows, real in made for x in rows[:real]] == list(range(11))
+    assert list(batches.batches([], 4, "test")) == []
+
+
+def test_a_folder_is_scored_without_a_model(tmp_path):
+    generation.evaluate(oracle.Oracle(), "test", tmp_path, SMALL)
+    folder = tmp_path / "queries"
+    assert generation.score(folder)["mean"] == 1.0
+    sample = folder / "00003" / "samples" / "0000.png"
+    Image.fromarray(oracle.noise(0, 1)[0]).save(sample)
+    figures = generation.score(folder)
+    assert figures["colors"] == 0.5 and figures["single_object"] == 1.0
+    assert figures["mean"] == pytest.approx(1 - 0.5 / 6)
+    assert figures["caption"] == 1.0 and figures["picture"] == pytest.approx(11 / 12)
+
+
+def test_pictures_of_others_need_no_drawing_json(tmp_path):
+    generation.evaluate(oracle.Oracle(), "test", tmp_path, SMALL)
+    for path in tmp_path.glob("text/*/drawing.json"):
+        path.unlink()
+    figures = generation.score(tmp_path / "text")
+    assert figures["mean"] == 1.0 and "caption" not in figures
+
+
+def test_large_pictures_are_scaled_down(tmp_path):
+    generation.evaluate(oracle.Oracle(), "test", tmp_path, SMALL)
+    for path in tmp_path.glob("queries/*/samples/*.png"):
+        Image.open(path).resize((256, 256), Image.Resampling.NEAREST).save(path)
+    assert generation.score(tmp_path / "queries")["mean"] == 1.0
+
+
+def test_an_unchanged_picture_is_no_edit(tmp_path):
+    wanted = editing.edits("test", 6)
+    assert [edit.kind for edit in wanted] == list(editing.edits_lib.KINDS)
+    editing.make(oracle.Oracle(), wanted, tmp_path, SMALL)
+    for place in tmp_path.glob("0*"):
+        shutil.copy(place / "source.png", place / "samples" / "0000.png")
+    figures = editing.score(tmp_path)
+    assert figures["success"] == 0.0 and figures["caption"] == 1.0
+    assert figures["background"] == pytest.approx(5 / 6)
+    assert 0.3 < figures["objects"] < 1.0
+
+
+def test_broken_folders_are_told(tmp_path):
+    with pytest.raises(BridgeError, match="no numbered folders"):
+        generation.score(tmp_path)
+    editing.make(oracle.Oracle(), editing.edits("test", 1), tmp_path, SMALL)
+    (tmp_path / "00000" / "samples" / "0000.png").write_bytes(b"")
+    with pytest.raises(BridgeError, match="empty"):
+        editing.score(tmp_path)
+    (tmp_path / "00000" / "metadata.jsonl").write_text("{")
+    with pytest.raises(BridgeError, match="cannot read"):
+        editing.score(tmp_path)
+
+
+def test_recall():
+    similarity = np.array([[3.0, 1, 2], [9, 5, 4], [1, 2, 0]])
+    assert retrieval.recall(similarity, np.arange(3)) == {1: 1 / 3, 5: 1.0, 10: 1.0}
+    ties = np.ones((20, 20))
+    assert retrieval.recall(ties, np.arange(20)) == {1: 0.0, 5: 0.0, 10: 0.0}
+    assert retrieval.recall(ties * np.nan, np.arange(20))[10] == 0.0
+    # Rows 0 and 1 have equal captions: either is right for both.
+    assert retrieval.recall(similarity, np.array([0, 0, 2]))[1] == 2 / 3
+
+
+def test_other_caption_styles(tmp_path):
+    class Sighted(oracle.Oracle):
+        def embed(self, images=None, texts=None):
+            if images is None:
+                return super().embed(texts=texts)
+            scenes = [shapes_world.read_scene(image).scene for image in images]
+            return super().embed(
+                texts=[shapes_world.STYLES["shapes"](s) for s in scenes]
+            )
+
+    chosen = options.Options(scenes=40, captions="shapes", batch=64)
+    figures = retrieval.evaluate(Sighted(), "test", tmp_path, chosen)
+    assert figures["t2i_r1"] == figures["i2t_r1"] == 1.0
+    lines = (tmp_path / "found.jsonl").read_text().splitlines()
+    assert len({json.loads(line)["caption"] for line in lines}) < 40

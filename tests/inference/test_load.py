@@ -1,0 +1,81 @@
+"""Loading: parts that are there, parts that are not, and weights that do not fit."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import bridge_jax
+from bridge_jax.checkpoint import weights_file
+from bridge_jax.core.errors import BridgeError
+
+
+@pytest.fixture
+def copy(folder, tmp_path):
+    """copy(keep): the saved model with the tensors that `keep(name)` is true of."""
+
+    def make(keep):
+        tensors = load_file(folder / weights_file.WEIGHTS)
+        kept = {name: array for name, array in tensors.items() if keep(name)}
+        save_file(kept, tmp_path / weights_file.WEIGHTS)
+        config = (folder / weights_file.CONFIG).read_text()
+        (tmp_path / weights_file.CONFIG).write_text(config)
+        return tmp_path
+
+    return make
+
+
+def test_the_package_is_cheap_to_import():
+    code = "import sys, bridge_jax; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_language_model_alone_talks_and_cannot_draw(copy, pictures):
+    model = bridge_jax.load(copy(lambda name: name.startswith("vlm/")))
+    words = "cannot draw: it lacks projector, aligner, mt5, bert, dit, vae .* only vlm"
+    with pytest.raises(BridgeError, match=words):
+        model.generate(["a red circle"])
+    with pytest.raises(BridgeError, match="cannot edit"):
+        model.edit(pictures[:1], ["remove it"])
+    with pytest.raises(BridgeError, match="cannot embed"):
+        model.embed(texts=["a"])
+
+
+def test_half_a_part_is_refused(copy):
+    path = copy(lambda name: name.startswith("vlm/llm/"))
+    with pytest.raises(BridgeError, match=r"not a whole model: vlm: missing") as raised:
+        bridge_jax.load(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_weights_of_another_shape_are_refused(copy):
+    path = copy(lambda name: name.startswith("projector/"))
+    config = json.loads((path / weights_file.CONFIG).read_text())
+    config["model"]["projector"]["hidden"] += 1
+    (path / weights_file.CONFIG).write_text(json.dumps(config))
+    with pytest.raises(BridgeError, match=r"projector/kernel is \[64, 32\]"):
+        bridge_jax.load(path)
+
+
+def test_dtype_is_a_choice(copy):
+    path = copy(lambda name: name.startswith("projector/"))
+    assert bridge_jax.load(path).params["projector"]["kernel"].dtype == np.float32
+    half = bridge_jax.load(path, dtype="bfloat16")
+    assert half.params["projector"]["kernel"].dtype == "bfloat16"
+    assert half.engine.bundle["projector"].config.dtype == "bfloat16"
+
+
+def test_bad_places(tmp_path, copy):
+    with pytest.raises(BridgeError, match="no weights"):
+        bridge_jax.load(tmp_path / "nowhere")
+    path = copy(lambda name: name.startswith("projector/"))
+    (path / weights_file.CONFIG).write_text("{}")
+    with pytest.raises(BridgeError, match="describes no model"):
+        bridge_jax.load(path)
+    (path / weights_file.WEIGHTS).write_bytes(b"")
+    (path / weights_file.CONFIG).write_text('{"model": {}}')
+    with pytest.raises(BridgeError, match="safetensors"):
+        bridge_jax.load(path)

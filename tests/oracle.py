@@ -1,0 +1,122 @@
+"""Models that need no weights: one knows the truth, one only makes noise."""
+
+import types
+
+import numpy as np
+
+from bridge_jax.data import shapes_world
+from bridge_jax.data.shapes import language, prompts, splits
+from bridge_jax.data.shapes.stream import Stream
+from bridge_jax.eval import editing, understanding
+
+
+class Oracle:
+    """Answers, draws, edits and finds without a mistake, from the truth of a split."""
+
+    def __init__(self, split="test", count=64):
+        self.params = {"part": {"kernel": np.arange(6, dtype=np.float32)}}
+        bundle = types.SimpleNamespace(description=lambda: {"part": "oracle"})
+        self.engine = types.SimpleNamespace(bundle=bundle)
+        self.answers = {
+            (picture.tobytes(), question.question): question.answer
+            for _, picture, question in understanding.questions(split, count, 4)
+        }
+        self.prompts = {
+            prompt["prompt"]: prompt
+            for tag in prompts.TAGS
+            for prompt in prompts.every(split, tag)
+        }
+        self.targets = {
+            (shapes_world.render(edit.source).tobytes(), edit.instruction): edit.target
+            for edit in editing.edits(split, count)
+        }
+        self.split = split
+        self.calls = 0
+
+    def chat(self, images, questions, max_new_tokens):
+        self.calls += 1
+        keys = zip((image.tobytes() for image in images), questions, strict=True)
+        return [types.SimpleNamespace(text=f" {self.answers[k].upper()}") for k in keys]
+
+    def generate(self, prompts, *, images_per_prompt, seed, condition="queries", **_):
+        self.calls += 1
+        return [
+            self._drawing(prompt, images_per_prompt, seed, condition)
+            for prompt in prompts
+        ]
+
+    def _drawing(self, prompt, number, seed, condition):
+        stream = Stream(seed, prompt, condition)
+        scene = scene_of(stream, self.split, self.prompts[prompt])
+        image = shapes_world.render(scene)
+        return types.SimpleNamespace(
+            prompt=prompt,
+            caption=language.canonical(scene),
+            images=np.stack([image] * number),
+        )
+
+    def edit(self, images, instructions, **_):
+        self.calls += 1
+        made = []
+        for image, instruction in zip(images, instructions, strict=True):
+            scene = self.targets[image.tobytes(), instruction]
+            made.append(
+                types.SimpleNamespace(
+                    instruction=instruction,
+                    caption=language.canonical(scene),
+                    images=shapes_world.render(scene)[None],
+                )
+            )
+        return made
+
+    def embed(self, images=None, texts=None):
+        """Which objects are where, and the background: one number for each."""
+        self.calls += 1
+        if images is not None:
+            texts = [
+                language.canonical(shapes_world.read_scene(i).scene) for i in images
+            ]
+        rows = []
+        for text in texts:
+            generator = np.random.default_rng(list(text.encode()))
+            row = generator.standard_normal(32).astype(np.float32)
+            rows.append(row / np.linalg.norm(row))
+        return np.stack(rows)
+
+
+class Noise(Oracle):
+    """Has no idea."""
+
+    def __init__(self, split="test", count=64):
+        super().__init__(split, count)
+        self.params = {"part": {"kernel": np.zeros(6, np.float32)}}
+
+    def chat(self, images, questions, **_):
+        return [types.SimpleNamespace(text="perhaps <b>")] * len(questions)
+
+    def _drawing(self, prompt, number, seed, condition):
+        return types.SimpleNamespace(
+            prompt=prompt, caption="???", images=noise(seed, number)
+        )
+
+    def edit(self, images, instructions, *, seed=0, **_):
+        return [
+            types.SimpleNamespace(
+                instruction=instruction, caption="", images=noise(seed, 1)
+            )
+            for instruction in instructions
+        ]
+
+    def embed(self, images=None, texts=None):
+        return np.ones((len(images or texts), 4), np.float32)
+
+
+def noise(seed, number):
+    generator = np.random.default_rng(seed)
+    return generator.integers(0, 256, (number, 64, 64, 3), np.uint8)
+
+
+def scene_of(stream, split, prompt):
+    drawn = prompts.scene_for(stream, split, prompt)
+    assert splits.admits(split, drawn)
+    return drawn
