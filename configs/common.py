@@ -39,7 +39,10 @@ TINY = dict(
         pooler_out=128,
     ),
     vae=dict(
-        family="autoencoder_kl", size="tiny", block_out_channels=(16, 32, 64, 64)
+        family="autoencoder_kl",
+        size="tiny",
+        block_out_channels=(16, 32, 64, 64),
+        scaling_factor=0.65,  # 1 / root mean square of its latents, as logged
     ),
 )
 

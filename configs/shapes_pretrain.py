@@ -39,7 +39,7 @@ def autoencoder():
                 warmup_steps=50,
                 ema_decay=0.995,
             ),
-            total_steps=4000,
+            total_steps=3000,
             log_every=100,
             checkpoint_every=500,
             pictures_every=0,

@@ -5,7 +5,7 @@ bridge chat "what can you do?"                      (no picture)
 """
 
 import argparse
-from pathlib import Path
+import os
 
 from bridge_jax.cli import arguments
 from bridge_jax.core.errors import BridgeError
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    if Path(args.question).is_file():
+    if os.path.isfile(args.question):  # a question may be too long for a path
         raise BridgeError(
             f"{args.question} is a picture and not a question; put the question last"
         )

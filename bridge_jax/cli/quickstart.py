@@ -19,12 +19,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path("runs/quickstart"),
         help="default: %(default)s",
     )
+    parser.add_argument(
+        "--tiny",
+        action="store_true",
+        help="a few steps and items of everything, only to see that it runs",
+    )
     arguments.add_machine(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     outputs.check_folder(args.workdir)
     arguments.start(args)
-    from bridge_jax.eval import quickstart
+    from bridge_jax.cli import tour
 
-    quickstart.run(args.workdir)
+    tour.run(args.workdir, tour.TINY if args.tiny else tour.LIVE)

@@ -8,6 +8,7 @@ the answer is a score (cosine, at most 1) and a path.
 """
 
 import argparse
+import os
 from pathlib import Path
 
 from bridge_jax.cli import arguments, outputs
@@ -24,17 +25,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    path = Path(args.query)
-    if not path.is_file() and path.suffix.lower() in outputs.SUFFIXES:
-        raise BridgeError(f"{path}: no such file; check the path")
+    # Not by Path: a text may be too long for one.
+    is_picture = os.path.isfile(args.query)
+    if not is_picture and args.query.lower().endswith(outputs.SUFFIXES):
+        raise BridgeError(f"{args.query}: no such file; check the path")
     if not args.index.is_dir():
         raise BridgeError(f"there is no index {args.index}; make one: bridge embed")
     model = arguments.load(args)
     from bridge_jax.inference import index
 
     opened = index.Index.open(args.index, model.fingerprint)
-    if path.is_file():
-        query = model.embed(images=[path])
+    if is_picture:
+        query = model.embed(images=[args.query])
     else:
         query = model.embed(texts=[args.query])
     ids, scores = opened.search(query, args.k)

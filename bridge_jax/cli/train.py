@@ -57,8 +57,6 @@ def run(args: argparse.Namespace, entries: Sequence[str] = ENTRIES) -> None:
         )
     outputs.check_folder(args.workdir)
     log.say(config_lib.to_json(config))
-    with config.unlocked():
-        config.pop("entry", None)
     module = importlib.import_module(f"bridge_jax.train.{entry}")
     module.run(config, args.workdir, args.resume, _hooks(config, args.workdir))
     log.say(f"finished: {args.workdir / 'weights'}")

@@ -1,4 +1,4 @@
-"""What the model is asked, in words: named sets, one for tiny worlds, one for real LLMs."""
+"""What the model is asked, in words: one set for tiny worlds, one for real LLMs."""
 
 import dataclasses
 

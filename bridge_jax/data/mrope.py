@@ -29,7 +29,7 @@ def grid_offsets(grid: Sequence[int], merge: int = 2) -> np.ndarray:
 
 
 def image_index(visual: np.ndarray) -> np.ndarray:
-    """Which of its row's visual tokens each position shows: int32 [..., T], -1 for text.
+    """Which of its row's visual tokens stands at each position: int32 [..., T], or -1.
 
     Visual tokens (bool [..., T]) are numbered in order of appearance, images and
     videos together.

@@ -143,8 +143,8 @@ def pack(
         places, numbers = patch_coordinates([grid for _, grid in row], merge)
         if len(numbers) > length:
             raise BridgeError(
-                f"the pictures of row {b} make {len(numbers)} patches and {length} fit; "
-                "lower max_pixels or give fewer pictures"
+                f"the pictures of row {b} make {len(numbers)} patches and {length} fit;"
+                " lower max_pixels or give fewer pictures"
             )
         if row:
             patches[b, : len(numbers)] = np.concatenate([part for part, _ in row])

@@ -50,7 +50,7 @@ class Batches:
         return {name: it.get_state() for name, it in self._iterators.items()}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Continue where `get_state` was taken. Raises BridgeError for other streams."""
+        """Continue where `get_state` was; BridgeError if it had other streams."""
         if set(state) != set(self._iterators):
             raise BridgeError(
                 f"the saved data position is of streams {sorted(state)}, this run has "

@@ -74,8 +74,8 @@ def memory(marked: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
     found = np.flatnonzero(marked)
     if len(found) > length:
         raise BridgeError(
-            f"{len(found)} memory tokens do not fit into {length}: shorten the caption, "
-            "use a smaller picture, or raise the memory length"
+            f"{len(found)} memory tokens do not fit into {length}: shorten the caption,"
+            " use a smaller picture, or raise the memory length"
         )
     index = np.zeros(length, np.int32)
     index[: len(found)] = found

@@ -19,6 +19,14 @@ from bridge_jax.eval import batches, records
 from bridge_jax.eval.options import Options
 from bridge_jax.eval.system import System
 
+_PARTS = (
+    "success",
+    "caption_right",
+    "picture_as_caption",
+    "background_right",
+    "objects_right",
+)
+
 
 def evaluate(
     model: System, split: str, folder: Path, options: Options
@@ -67,9 +75,9 @@ def score(folder: Path) -> dict[str, float]:
 
     Returns:
       success, the share of pictures that show exactly the target; the same for each
-      kind; and what part of it went well: caption, the caption says the target;
-      picture, the picture shows the caption; background; objects, the share of objects
-      that are as wanted.
+      kind; and which part of it went well: caption_right, the caption says the target;
+      picture_as_caption, the picture shows what the caption says; background_right;
+      objects_right, the share of objects that are as wanted.
 
     Raises:
       BridgeError: an unreadable file, or nothing to score.
@@ -77,8 +85,7 @@ def score(folder: Path) -> dict[str, float]:
     found = [_judge(place) for place in records.numbered(folder)]
     records.write_lines(folder / "scores.jsonl", found)
     kinds = records.means((one["kind"], one["success"]) for one in found)
-    names = ("success", "caption", "picture", "background", "objects")
-    parts = records.means((name, one[name]) for one in found for name in names)
+    parts = records.means((name, one[name]) for one in found for name in _PARTS)
     return parts | {kind: kinds[kind] for kind in edits_lib.KINDS if kind in kinds}
 
 
@@ -88,15 +95,18 @@ def _judge(place: Path) -> dict[str, Any]:
         records.read_json(place / "target_scene.json")
     )
     shown = records.read_shapes(place / "samples" / "0000.png")
-    caption = records.read_json(place / "edit.json")["caption"]
-    said = shapes_world.parse_caption(caption)
+    said = shapes_world.parse_caption(records.read_json(place / "edit.json")["caption"])
     match = shapes_world.scenes_match(shown, target)
     return {
         "folder": place.name,
         "kind": metadata["kind"],
         "success": match.same,
-        "caption": said is not None and shapes_world.scenes_match(said, target).same,
-        "picture": said is not None and shapes_world.scenes_match(shown, said).same,
-        "background": match.background,
-        "objects": match.share,
+        "caption_right": _same(said, target),
+        "picture_as_caption": _same(said, shown),
+        "background_right": match.background,
+        "objects_right": match.share,
     }
+
+
+def _same(one: shapes_world.Scene | None, other: shapes_world.Scene) -> bool:
+    return one is not None and shapes_world.scenes_match(one, other).same

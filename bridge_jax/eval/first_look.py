@@ -16,7 +16,7 @@ PROMPTS = (
     "a photo of a ring left of a triangle",
 )
 SEARCHED = 24  # pictures that the search looks through
-WIDTH, ZOOM = 1000, 2
+WIDTH, ZOOM = 840, 2
 
 
 def make(model: System, split: str, options: Options) -> np.ndarray:

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 PER_TAG = 2  # prompts shown for each of GenEval's tags
 PER_KIND = 2  # edits shown for each kind
-QUESTIONS = 14
+PER_QUESTION = 1  # questions shown of each kind
 SEARCHES = 6
 
 
@@ -23,7 +23,7 @@ def drawings(evaluations: Evaluations) -> str:
     columns = {
         f"{name}, {label}": folder / "generation" / condition
         for name, folder in evaluations.items()
-        for condition, label in (("text", "text"), ("queries", "learned queries"))
+        for condition, label in (("text", "text"), ("queries", "queries"))
     }
     scores = _read(columns, "scores.jsonl")
     if not scores:
@@ -41,8 +41,8 @@ def drawings(evaluations: Evaluations) -> str:
             cells.append(page.cell(_drawn(columns[name] / place, found.get(place, []))))
         rows.append(cells)
     note = (
-        "Four pictures a prompt. Text: the decoder reads mT5. Learned queries: it reads"
-        " the aligner alone. Below them the caption that the model rewrote the prompt to."
+        "Text: the decoder reads mT5. Queries: it reads the aligner alone, by its learned"
+        " queries. Below them the caption that the model rewrote the prompt to."
     )
     return page.section("Drawing", note, page.table(["prompt", *by_place], rows))
 
@@ -53,7 +53,7 @@ def _prompt_folder(score: Mapping[str, Any]) -> str:
 
 def _drawn(place: Path, scores: Sequence[Mapping[str, Any]]) -> str:
     shown = [
-        page.picture(place.parent / score["image"], 72, score["correct"])
+        page.picture(place.parent / score["image"], 60, score["correct"])
         for score in scores
     ]
     about = place / "drawing.json"
@@ -110,9 +110,9 @@ def questions(evaluations: Evaluations) -> str:
     last = next(reversed(answers))
     asked = answers[last]
     kinds = sorted({one["kind"] for one in asked})
-    chosen = _first(range(len(asked)), lambda i: asked[i]["kind"], kinds, 2)
+    chosen = _first(range(len(asked)), lambda i: asked[i]["kind"], kinds, PER_QUESTION)
     rows = []
-    for index in chosen[:QUESTIONS]:
+    for index in chosen:
         one = asked[index]
         cells = [
             page.cell(page.picture(columns[last] / one["picture"], 72)),
@@ -174,7 +174,7 @@ def _near(folder: Path, rows: Sequence[Mapping[str, Any]], index: int) -> str:
             56,
             True if rows[near]["caption"] == caption else None,
         )
-        for near in rows[index]["pictures"][:5]
+        for near in rows[index]["pictures"][:4]
     ]
     return page.pictures(shown)
 

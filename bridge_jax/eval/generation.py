@@ -18,6 +18,8 @@ from bridge_jax.eval import batches, pictures, records
 from bridge_jax.eval.options import Options
 from bridge_jax.eval.system import System
 
+_PARTS = ("caption_right", "picture_as_caption")
+
 
 def evaluate(
     model: System, split: str, folder: Path, options: Options
@@ -69,8 +71,8 @@ def score(folder: Path) -> dict[str, float]:
 
     Returns:
       mean of the tags; each tag, a mean over its pictures; and, to tell a wrong caption
-      from a badly drawn one: caption, the share of prompts whose caption is right, and
-      picture, the share of pictures that show what their caption says.
+      from bad drawing: caption_right, the caption is what the prompt asks for, and
+      picture_as_caption, the picture shows exactly what the caption says.
 
     Raises:
       BridgeError: an unreadable file, or nothing to score.
@@ -79,22 +81,15 @@ def score(folder: Path) -> dict[str, float]:
     records.write_lines(folder / "scores.jsonl", found)
     by_tag = records.means((one["tag"], one["correct"]) for one in found)
     tags = {tag: by_tag[tag] for tag in prompts_lib.TAGS if tag in by_tag}
-    rest = [
-        (name, one[name])
-        for one in found
-        for name in ("caption", "picture")
-        if one[name] is not None
-    ]
-    return {"mean": sum(tags.values()) / len(tags)} | tags | records.means(rest)
+    parts = [(part, one[part]) for one in found for part in _PARTS if part in one]
+    return {"mean": sum(tags.values()) / len(tags)} | tags | records.means(parts)
 
 
 def _judge(place: Path) -> list[dict[str, Any]]:
-    """A record for each picture; caption and picture are None without a drawing.json."""
+    """A record for each picture; without a drawing.json nothing about captions."""
     prompt = records.read_lines(place / "metadata.jsonl")[0]
     about = place / "drawing.json"
-    described = None
-    if about.is_file():
-        described = shapes_world.parse_caption(records.read_json(about)["caption"])
+    caption = records.read_json(about)["caption"] if about.is_file() else None
     found = []
     for path in sorted((place / "samples").glob("*.png")):
         shown = records.read_shapes(path)
@@ -102,12 +97,18 @@ def _judge(place: Path) -> list[dict[str, Any]]:
             "image": f"{place.name}/samples/{path.name}",
             "tag": prompt["tag"],
             "correct": shapes_world.geneval_correct(shown, prompt),
-            "caption": None,
-            "picture": None,
         }
-        if about.is_file():
-            right = described and shapes_world.geneval_correct(described, prompt)
-            same = described and shapes_world.scenes_match(shown, described).same
-            record |= {"caption": bool(right), "picture": bool(same)}
+        if caption is not None:
+            record |= _about_caption(caption, prompt, shown)
         found.append(record)
     return found
+
+
+def _about_caption(
+    caption: str, prompt: dict[str, Any], shown: shapes_world.Scene
+) -> dict[str, bool]:
+    said = shapes_world.parse_caption(caption)
+    if said is None:
+        return dict.fromkeys(_PARTS, False)
+    right = shapes_world.geneval_correct(said, prompt)
+    return dict(zip(_PARTS, (right, shapes_world.scenes_match(shown, said).same)))

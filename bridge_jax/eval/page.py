@@ -14,7 +14,7 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-main { max-width: 1120px; margin: 0 auto; padding: 40px 24px 80px; }
+main { max-width: 1240px; margin: 0 auto; padding: 40px 24px 80px; }
 h1 { font-size: 28px; line-height: 1.2; margin: 0 0 6px; letter-spacing: -0.01em; }
 h2 { font-size: 20px; margin: 48px 0 4px; letter-spacing: -0.01em; }
 h3 { font-size: 15px; margin: 20px 0 8px; }
@@ -24,14 +24,13 @@ p { margin: 4px 0 14px; color: var(--faint); max-width: 72ch; }
 table { border-collapse: collapse; width: 100%; }
 th, td { padding: 10px 14px; text-align: left; vertical-align: top;
   border-top: 1px solid var(--line); }
-thead th { border-top: 0; font-size: 12px; font-weight: 600; color: var(--faint);
-  white-space: nowrap; }
+thead th { border-top: 0; font-size: 12px; font-weight: 600; color: var(--faint); }
 td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .faint { color: var(--faint); font-size: 12px; }
 .good { color: var(--good); } .bad { color: var(--bad); }
 .prompt { min-width: 150px; max-width: 230px; }
 .pictures { display: flex; flex-wrap: wrap; gap: 6px; }
-.four { width: 158px; }
+.four { width: 128px; } .four figure { width: 60px; }
 .caption { display: block; max-width: 200px; margin-top: 6px; }
 figure { margin: 0; text-align: center; line-height: 1; }
 figure img { display: block; image-rendering: pixelated; border-radius: 4px;

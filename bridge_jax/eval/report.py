@@ -82,19 +82,32 @@ def _figures(results: summary.Results) -> str:
     return f"<p>{page.text(note)}</p>" + page.table(head, rows)
 
 
-def _curves(title: str, workdir: Path) -> str:
+def losses(workdir: Path) -> dict[str, tuple[float, float]]:
+    """The loss and its terms over a training run: name -> (first window, last)."""
+    return {
+        name: (values[0], values[-1])
+        for name, (_, values) in _series(workdir).items()
+        if "/" not in name
+    }
+
+
+def _series(workdir: Path) -> dict[str, tuple[list[float], list[float]]]:
+    """name -> (steps, values) of everything that a training run is judged by."""
     file = workdir / "metrics.jsonl"
-    if not file.is_file():
+    found: dict[str, tuple[list[float], list[float]]] = {}
+    for window in records.read_lines(file) if file.is_file() else []:
+        for name in window.keys() - _NOT_CURVES:
+            steps, values = found.setdefault(name, ([], []))
+            steps.append(window["step"])
+            values.append(window[name])
+    # "loss" first, then its terms, then what belongs to a term.
+    return dict(sorted(found.items(), key=lambda item: (item[0] != "loss", item[0])))
+
+
+def _curves(title: str, workdir: Path) -> str:
+    charts = [curves.chart(name, *series) for name, series in _series(workdir).items()]
+    if not charts:
         return ""
-    windows = records.read_lines(file)
-    names = dict.fromkeys(name for window in windows for name in window)
-    charts = []
-    for name in names:
-        if name in _NOT_CURVES:
-            continue
-        having = [window for window in windows if name in window]
-        steps = [window["step"] for window in having]
-        charts.append(curves.chart(name, steps, [one[name] for one in having]))
     grid = f'<div class="charts">{"".join(charts)}</div>'
     return page.section(f"Training, {title}", "Means over each window of steps.", grid)
 

@@ -24,6 +24,7 @@ from bridge_jax.models import bundle as bundle_lib
 from bridge_jax.models.qwen2_vl import cache as kv
 
 STOPS = ("<|im_end|>", "<|endoftext|>")
+SLOTS = 64  # answer slots are multiples of this; unused ones cost no step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +82,7 @@ def answers(
             params,
             batch,
             shared,
-            slots=batching.length_bucket(choice.max_new_tokens),
+            slots=batching.length_bucket(choice.max_new_tokens, SLOTS),
             greedy=choice.temperature == 0,
         )
         rows = np.asarray(tokens)[: chunk.count, : choice.max_new_tokens]

@@ -96,8 +96,9 @@ def _check(engine: Engine, path: Path) -> None:
             problems.append(f"{name}: {'; '.join(wrong[:_SHOWN])}{more}")
     if problems:
         raise BridgeError(
-            f"{file.path} is not a whole model: {' | '.join(problems)}; weights like "
-            "these can only start a training run (init_from)"
+            f"{file.path} is not the model that its config describes: "
+            f"{' | '.join(problems)}; a part of a part can only start a training run "
+            "(init_from)"
         )
 
 

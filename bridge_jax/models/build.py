@@ -93,7 +93,7 @@ def build(parts: Mapping[str, Mapping[str, Any]]) -> bundle_lib.Bundle:
 
 
 def _part(name: str, given: Mapping[str, Any]) -> bundle_lib.Part:
-    given = dict(given)
+    given = config_lib.plain(given)  # a ConfigDict's groups are no Mappings
     family = given.pop("family", None)
     if family not in FAMILIES:
         hint = config_lib.suggest(str(family), FAMILIES)

@@ -78,7 +78,7 @@ class View:
         )
 
     def memory(self, side: str = "vlm", prefix: str = "memory") -> jax.Array:
-        """Projected states at batch[f"{prefix}_index"], zeros where masked: [B, S, D]."""
+        """Projected states at batch[f"{prefix}_index"], 0 where masked: [B, S, D]."""
 
         def make():
             index = self.batch[f"{prefix}_index"]
@@ -129,7 +129,8 @@ class View:
 
         def make():
             rows, length = self.batch["t5_tokens"].shape
-            ratios = self.schedule.ratios(self.rngs["replacement/ratio"], rows, self.step)
+            key = self.rngs["replacement/ratio"]
+            ratios = self.schedule.ratios(key, rows, self.step)
             return replacement.sample_mask(
                 self.rngs["replacement/mask"], ratios, length, self.batch["replaceable"]
             )

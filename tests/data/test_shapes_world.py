@@ -12,7 +12,7 @@ from bridge_jax.data import shapes_world
 from bridge_jax.data.shapes import edits, language, palette, prompts, splits
 from bridge_jax.data.shapes.stream import Stream
 
-ITEMS = 150
+ITEMS = 80
 
 
 def items(split, count=ITEMS, seed=0):
@@ -213,7 +213,7 @@ def test_edits_change_what_they_say_and_nothing_else(split, kind):
 
 def test_corpus_uses_exactly_the_vocabulary():
     words = set()
-    for text in shapes_world.corpus(6000):
+    for text in shapes_world.corpus(4000):
         words |= set(re.findall(r"\w+", text.lower()))
         assert not named_pairs(text) & set(palette.HELDOUT_PAIRS)
     assert words == shapes_world.VOCABULARY

@@ -46,7 +46,8 @@ def test_a_folder_is_scored_without_a_model(tmp_path):
     figures = generation.score(folder)
     assert figures["colors"] == 0.5 and figures["single_object"] == 1.0
     assert figures["mean"] == pytest.approx(1 - 0.5 / 6)
-    assert figures["caption"] == 1.0 and figures["picture"] == pytest.approx(11 / 12)
+    assert figures["caption_right"] == 1.0
+    assert figures["picture_as_caption"] == pytest.approx(11 / 12)
 
 
 def test_pictures_of_others_need_no_drawing_json(tmp_path):
@@ -54,7 +55,7 @@ def test_pictures_of_others_need_no_drawing_json(tmp_path):
     for path in tmp_path.glob("text/*/drawing.json"):
         path.unlink()
     figures = generation.score(tmp_path / "text")
-    assert figures["mean"] == 1.0 and "caption" not in figures
+    assert figures["mean"] == 1.0 and "caption_right" not in figures
 
 
 def test_large_pictures_are_scaled_down(tmp_path):
@@ -71,9 +72,9 @@ def test_an_unchanged_picture_is_no_edit(tmp_path):
     for place in tmp_path.glob("0*"):
         shutil.copy(place / "source.png", place / "samples" / "0000.png")
     figures = editing.score(tmp_path)
-    assert figures["success"] == 0.0 and figures["caption"] == 1.0
-    assert figures["background"] == pytest.approx(5 / 6)
-    assert 0.3 < figures["objects"] < 1.0
+    assert figures["success"] == 0.0 and figures["caption_right"] == 1.0
+    assert figures["background_right"] == pytest.approx(5 / 6)
+    assert 0.3 < figures["objects_right"] < 1.0
 
 
 def test_broken_folders_are_told(tmp_path):

@@ -28,7 +28,7 @@ PARTS = {
         "vision": {"depth": 1, "dim": 32, "heads": 2, "patch": 8, "mlp_ratio": 2},
     },
     "projector": {"family": "projector", "hidden": 64, "d_model": 32},
-    "aligner": {"family": "bitransformer", "layers": 2, "cross_layers": (0, 1), **_T5},
+    "aligner": {"family": "bitransformer", "layers": 1, "cross_layers": (0,), **_T5},
     "retrieval": {
         "family": "retrieval",
         "d_model": 32,

@@ -7,7 +7,7 @@ import pytest
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import rows
-from bridge_jax.inference import batching, decode
+from bridge_jax.inference import batching, decode, inputs
 from bridge_jax.models.qwen2_vl import cache as kv
 
 NEW = 6
@@ -80,7 +80,7 @@ def test_each_row_stops_on_its_own(model, pictures):
     def run(stops):
         given = shared | {"stops": np.asarray(stops, np.int32)}
         found = engine.run(
-            decode.answer, model.params, batch, given, slots=32, greedy=True
+            decode.answer, model.params, batch, given, slots=decode.SLOTS, greedy=True
         )
         return np.asarray(found)
 
@@ -144,8 +144,6 @@ def test_states_of_a_prefill_are_those_of_decoding(model):
 def test_a_question_is_rendered_as_in_training(model, pictures):
     processor = model.processor
     fitted = processor.look_at(pictures[0])
-    from bridge_jax.inference import inputs
-
     seen = inputs.pictures([pictures[0]], processor.config)
     ours = model._question(QUESTIONS[0], seen)
     theirs = processor.ask(QUESTIONS[0], None, fitted[1])

@@ -46,7 +46,7 @@ def test_a_language_model_alone_talks_and_cannot_draw(copy, pictures):
 
 def test_half_a_part_is_refused(copy):
     path = copy(lambda name: name.startswith("vlm/llm/"))
-    with pytest.raises(BridgeError, match=r"not a whole model: vlm: missing") as raised:
+    with pytest.raises(BridgeError, match=r"config describes: vlm: missing") as raised:
         bridge_jax.load(path)
     assert "\n" not in str(raised.value)
 
@@ -56,15 +56,19 @@ def test_weights_of_another_shape_are_refused(copy):
     config = json.loads((path / weights_file.CONFIG).read_text())
     config["model"]["projector"]["hidden"] += 1
     (path / weights_file.CONFIG).write_text(json.dumps(config))
-    with pytest.raises(BridgeError, match=r"projector/kernel is \[64, 32\]"):
+    with pytest.raises(
+        BridgeError, match=r"projector/dense/kernel is \[64, 32\], wanted \[65, 32\]"
+    ):
         bridge_jax.load(path)
 
 
 def test_dtype_is_a_choice(copy):
     path = copy(lambda name: name.startswith("projector/"))
-    assert bridge_jax.load(path).params["projector"]["kernel"].dtype == np.float32
+    assert (
+        bridge_jax.load(path).params["projector"]["dense"]["kernel"].dtype == np.float32
+    )
     half = bridge_jax.load(path, dtype="bfloat16")
-    assert half.params["projector"]["kernel"].dtype == "bfloat16"
+    assert half.params["projector"]["dense"]["kernel"].dtype == "bfloat16"
     assert half.engine.bundle["projector"].config.dtype == "bfloat16"
 
 

@@ -1,0 +1,147 @@
+"""What the commands leave behind, on a random model."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bridge_jax.checkpoint import weights_file
+from bridge_jax.cli import main, outputs
+from bridge_jax.core import trees
+from bridge_jax.core.errors import BridgeError
+
+ROOT = Path(__file__).parents[2]
+QUICK = ("--steps", "2")
+
+
+def test_generate_writes_a_grid_or_a_folder(bridge, tmp_path):
+    asked = ("generate", "a red circle", "two stars", "-n", "2", *QUICK)
+    code, out, _ = bridge(*asked, "-o", "grid.png")
+    assert code == 0 and "a red circle -> " in out
+    assert Image.open("grid.png").size == (132, 132)
+    (tmp_path / "many").mkdir()
+    assert bridge(*asked, "-o", "many")[0] == 0
+    names = sorted(os.listdir("many"))
+    assert names == ["0000.png", "0001.png", "0002.png", "0003.png"]
+    with Image.open("grid.png") as sheet, Image.open("many/0001.png") as one:
+        assert np.array_equal(np.asarray(sheet)[:64, 68:], np.asarray(one))
+
+
+def test_edit_search_and_chat(bridge, tmp_path):
+    Image.new("RGB", (64, 64), "red").save("a.png")
+    Image.new("RGB", (64, 64), "blue").save("b.png")
+    assert bridge("edit", "a.png", "make it blue", "-o", "c.png", *QUICK)[0] == 0
+    code, out, _ = bridge("embed", ".", "-o", "index")
+    assert code == 0 and out == "3 pictures in index\n"
+    code, out, _ = bridge("search", "index", "b.png", "-k", "2")
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[0] == ["1.0000", "b.png"] and len(lines) == 2
+    assert bridge("search", "index", "a blue picture")[1].count("\n") == 3
+    # Strings that look like control tokens are text like any other.
+    code, _, err = bridge(
+        *("chat", "a.png", "b.png", "<|im_end|> <|image_pad|>?"),
+        *("--max-new-tokens", "4"),
+    )
+    assert (code, err) == (0, "")
+
+
+def test_export_and_assemble_keep_every_tensor(bridge, folder):
+    assert bridge("export", folder, "copy")[0] == 0
+    one, other = (weights_file.load(f, dtype=None) for f in (folder, "copy"))
+    one, other = trees.flatten(one), trees.flatten(other)
+    assert one.keys() == other.keys()
+    assert all(np.array_equal(one[path], other[path]) for path in one)
+    code, out, _ = bridge(
+        *("assemble", "parts", "--part", f"vlm/llm={folder}", "--part", "vae=copy"),
+        *("--dtype", "bfloat16", "--dtype", "vae=float32"),
+    )
+    assert code == 0 and "vlm, vae" in out
+    made = trees.flatten(weights_file.load("parts", dtype=None))
+    kinds = {path.split("/")[0]: str(array.dtype) for path, array in made.items()}
+    assert kinds == {"vlm": "bfloat16", "vae": "float32"}
+    assert not any(path.startswith("vlm/vision") for path in made)
+    about = weights_file.read_config("parts")
+    assert about["model"].keys() == {"vlm", "vae"}
+
+
+def test_help_is_quick_and_needs_no_jax():
+    code = "import sys, bridge_jax.cli.main as m; m.parser(); print('jax' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout == "False\n", done.stderr
+
+
+@pytest.mark.parametrize("command", ["", *main.COMMANDS])
+def test_help(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main.main([*filter(None, [command]), "--help"])
+    assert stop.value.code == 0 and "usage: bridge" in capsys.readouterr().out
+
+
+def test_control_c_is_no_traceback(monkeypatch, capsys):
+    def interrupt(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bridge_jax.cli.chat.run", interrupt)
+    assert main.main(["chat", "hello"]) == 130
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_bugs_show_their_traceback(monkeypatch):
+    def fail(args):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("bridge_jax.cli.chat.run", fail)
+    with pytest.raises(ZeroDivisionError):
+        main.main(["chat", "hello"])
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "out.png"
+    path.write_bytes(b"before")
+
+    def fail(self, *args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    target = outputs.Pictures(path, 1, force=True)
+    with pytest.raises(BridgeError, match="No space left"):
+        target.save([np.zeros((1, 8, 8, 3), np.uint8)])
+    assert path.read_bytes() == b"before" and os.listdir(tmp_path) == ["out.png"]
+
+
+def test_train_stops_on_sigterm_and_resumes(tmp_path):
+    """As a process: exit code 42, the state saved, and a second start goes on."""
+    command = [
+        *(sys.executable, "-m", "bridge_jax", "train", "--resume", "auto"),
+        *("--config", "configs/shapes_pretrain.py:vlm-tiny", "--workdir", "run"),
+        *("--simulate", "2", "--config.total_steps=100000"),
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with open(tmp_path / "log", "w") as file:
+        run = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=file)
+        metrics = tmp_path / "run" / "metrics.jsonl"
+        deadline = time.monotonic() + 300
+        while not (metrics.exists() and metrics.read_text()):
+            assert run.poll() is None and time.monotonic() < deadline
+            time.sleep(0.2)
+        run.terminate()
+        assert run.wait(timeout=120) == 42
+    steps = sorted(int(p.name) for p in (tmp_path / "run" / "checkpoints").iterdir())
+    said = (tmp_path / "log").read_text()
+    assert f"step {steps[-1]} is saved" in said
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["mesh"]
+    command[-1] = f"--config.total_steps={steps[-1] + 1}"
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"resumed from step {steps[-1]}" in done.stdout
+    assert (tmp_path / "run" / "weights" / "model.safetensors").is_file()

@@ -1,0 +1,94 @@
+"""Batches: resumed exactly, and the same whoever reads them."""
+
+import json
+
+import jax
+import miniature
+import numpy as np
+import pytest
+
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import pipeline
+
+COUNTING = '''"""Rows that say which they are."""
+import dataclasses
+import numpy as np
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    processor: object
+    offset: int = 0
+
+    def __call__(self, index):
+        return {"index": np.int64(index + self.offset)}
+'''
+
+
+@pytest.fixture
+def counting(tmp_path, monkeypatch):
+    """Name of a stream outside the package."""
+    (tmp_path / "my_streams").mkdir()
+    (tmp_path / "my_streams" / "counting.py").write_text(COUNTING)
+    monkeypatch.syspath_prepend(tmp_path)
+    return "my_streams.counting"
+
+
+def batches(streams, *share):
+    return pipeline.batches(pipeline.Settings(streams), miniature.PROCESSOR, *share)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_processes_share_every_row_once(counting, processes):
+    streams = {
+        "a": {"source": counting, "batch": 8},
+        "b": {"source": counting, "batch": 4, "offset": 100},
+    }
+    readers = [batches(streams, rank, processes) for rank in range(processes)]
+    for step in range(3):
+        shares = [next(reader) for reader in readers]
+        for name, size, offset in (("a", 8, 0), ("b", 4, 100)):
+            parts = [share[name]["index"] for share in shares]
+            assert {len(part) for part in parts} == {size // processes}
+            first = step * size + offset
+            assert sorted(np.concatenate(parts)) == list(range(first, first + size))
+
+
+def test_continues_exactly_where_it_stopped():
+    streams = {
+        "generate": {"source": "shapes_generate", "batch": 2},
+        "retrieve": {"source": "shapes_retrieve", "batch": 3},
+    }
+    reader = batches(streams)
+    for _ in range(2):
+        next(reader)
+    state = json.loads(json.dumps(reader.get_state()))
+    expected = [next(reader) for _ in range(2)]
+    resumed = batches(streams)
+    next(resumed)
+    resumed.set_state(state)
+    for batch in expected:
+        jax.tree.map(np.testing.assert_array_equal, next(resumed), batch)
+    assert expected[0]["retrieve"]["vlm_text"]["tokens"].shape == (3, 60)
+
+
+def test_a_position_of_other_streams_is_refused(counting):
+    state = batches({"a": {"source": counting, "batch": 2}}).get_state()
+    other = batches({"b": {"source": counting, "batch": 2}})
+    with pytest.raises(BridgeError, match=r"is of streams \['a'\], this run .*'b'"):
+        other.set_state(state)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"source": "shapes_edits", "batch": 2}, "did you mean 'shapes_edit'"),
+        ({"source": "elsewhere.rows", "batch": 2}, "no module elsewhere.rows"),
+        ({"source": "bridge_jax.data.chat", "batch": 2}, "chat defines no Stream"),
+        ({"source": "shapes_edit", "batch": 2, "lenght": 3}, "did you mean 'length'"),
+        ({"source": "shapes_edit", "batch": 3}, "streams.main.batch is 3: .* 2"),
+        ({"source": "shapes_edit"}, "streams.main.batch is 0"),
+    ],
+)
+def test_mistakes_are_explained(given, message):
+    with pytest.raises(BridgeError, match=message):
+        batches({"main": given}, 0, 2)

@@ -1,0 +1,180 @@
+"""Every stream on disk: pure rows, right marks, and nothing held out in training."""
+
+import re
+
+import jax
+import miniature
+import numpy as np
+import pytest
+
+from bridge_jax.core import rooms
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import chat, pipeline
+from bridge_jax.data.shapes import language, palette
+
+STREAMS = rooms.names("bridge_jax.data.streams", "Stream")
+QWEN = miniature.PROCESSOR.qwen
+MT5 = miniature.PROCESSOR.mt5
+IMAGE_PAD = QWEN.token_id("<|image_pad|>")
+END = QWEN.token_id("<|im_end|>")
+
+
+def make(source, **fields):
+    return pipeline.load_stream(source, fields, miniature.PROCESSOR)
+
+
+def vlm_fields(row):
+    return [fields for name, fields in row.items() if name.startswith("vlm")]
+
+
+def texts(row):
+    """Everything that a row says in words."""
+    said = [QWEN.decode(fields["tokens"]) for fields in vlm_fields(row)]
+    for side in ("t5", "bert"):
+        if f"{side}_tokens" in row:
+            tokenizer = getattr(miniature.PROCESSOR, {"t5": "mt5"}.get(side, side))
+            said.append(tokenizer.decode(row[f"{side}_tokens"]))
+    return " | ".join(said)
+
+
+def heldout_pairs(text):
+    pairs = (f"{color} {shape}" for color, shape in palette.HELDOUT_PAIRS)
+    return [pair for pair in pairs if re.search(rf"\b{pair}", text)]
+
+
+@pytest.mark.parametrize("source", STREAMS)
+def test_a_row_is_a_pure_function_of_its_index(source):
+    first, again, other = make(source)(7), make(source)(7), make(source)(8)
+    jax.tree.map(np.testing.assert_array_equal, first, again)
+    same = jax.tree.map(np.array_equal, first, other)
+    assert not all(jax.tree.leaves(same))
+    seeded = jax.tree.map(np.array_equal, first, make(source, seed=1)(7))
+    assert not all(jax.tree.leaves(seeded))
+
+
+@pytest.mark.parametrize("source", STREAMS)
+def test_rows_have_one_shape(source):
+    stream = make(source)
+
+    def shapes(index):
+        return jax.tree.map(lambda leaf: (np.shape(leaf), leaf.dtype), stream(index))
+
+    assert all(shapes(index) == shapes(0) for index in range(1, 12))
+
+
+@pytest.mark.parametrize("source", [s for s in STREAMS if s != "shapes_images"])
+def test_training_never_names_a_heldout_pair(source):
+    train, heldout = make(source), make(source, split="heldout")
+    assert not [i for i in range(60) if heldout_pairs(texts(train(i)))]
+    assert [i for i in range(20) if heldout_pairs(texts(heldout(i)))]
+
+
+def answers(tokens):
+    """What the chat format says is the assistant's: bool [T]."""
+    mask, opening = np.zeros(len(tokens), bool), QWEN.encode_text("assistant\n")
+    start = QWEN.token_id("<|im_start|>")
+    for at in np.flatnonzero(tokens == start):
+        first = at + 1 + len(opening)
+        if tokens[at + 1 : first].tolist() == opening:
+            mask[first : first + np.argmax(tokens[first:] == END) + 1] = True
+    return mask
+
+
+@pytest.mark.parametrize("source", ["shapes_caption", "shapes_instruct"])
+def test_only_what_the_assistant_says_is_learnt(source):
+    stream = make(source)
+    for index in range(30):
+        row = stream(index)
+        tokens, mask = row["vlm"]["tokens"], row["loss_mask"]
+        np.testing.assert_array_equal(mask, answers(tokens))
+        assert mask.sum() >= 2 and tokens[np.flatnonzero(mask)[-1]] == END
+
+
+def test_all_kinds_of_instructions_occur():
+    stream = make("shapes_instruct")
+    rows = [stream(index) for index in range(40)]
+    said = [QWEN.decode(row["vlm"]["tokens"]) for row in rows]
+    assert any("Draw:" in text for text in said)
+    assert any("Edit:" in text for text in said)
+    assert any("Describe" in text for text in said)
+    packs = [row["vlm"]["segments"].max() for row in rows]
+    assert max(packs) > 1  # rewritings are packed, pictures are not
+    for row, text, pack in zip(rows, said, packs, strict=True):
+        shows = (row["vlm"]["image_index"] >= 0).any()
+        assert shows == ("Draw:" not in text) and (pack == 1 or not shows)
+
+
+def test_a_length_that_holds_no_turn_is_refused():
+    for share in (0.0, 1.0):
+        with pytest.raises(BridgeError, match="not one turn fits into 20 tokens"):
+            make("shapes_instruct", length=20, rewrite=share)(0)
+    with pytest.raises(BridgeError, match="do not fit into 20"):
+        make("shapes_caption", length=20)(0)
+
+
+@pytest.mark.parametrize("source", [s for s in STREAMS if s != "shapes_images"])
+def test_placeholders_stand_where_visual_tokens_go(source):
+    stream = make(source)
+    for index in range(15):
+        for fields in vlm_fields(stream(index)):
+            shown = fields["image_index"][fields["image_index"] >= 0]
+            pads = fields["tokens"] == IMAGE_PAD
+            np.testing.assert_array_equal(pads, fields["image_index"] >= 0)
+            patches = (fields.get("patch_segments", np.zeros(1)) > 0).sum()
+            assert shown.tolist() == list(range(patches // 4))
+
+
+def test_generation_remembers_exactly_the_caption():
+    stream = make("shapes_generate")
+    for index in range(20):
+        row = stream(index)
+        tokens = row["vlm"]["tokens"]
+        caption = chat.caption_text(QWEN, tokens)
+        marked = tokens[row["memory_index"][row["memory_mask"]]]
+        assert QWEN.decode(marked) == caption == MT5.decode(row["t5_tokens"])
+        assert language.parse_caption(caption) is not None
+        assert row["replaceable"] and row["images"].shape == (64, 64, 3)
+
+
+def test_editing_remembers_exactly_the_picture():
+    stream = make("shapes_edit")
+    for index in range(10):
+        row = stream(index)
+        at = row["memory_index"][row["memory_mask"]]
+        np.testing.assert_array_equal(row["vlm"]["image_index"][at], np.arange(16))
+        assert row["memory_mask"].sum() == 16 and not row["replaceable"]
+        assert language.parse_caption(MT5.decode(row["t5_tokens"])) is not None
+
+
+def test_retrieval_remembers_the_picture_and_exactly_the_caption():
+    stream = make("shapes_retrieve")
+    for index in range(15):
+        row = stream(index)
+        at = row["image_index"][row["image_mask"]]
+        np.testing.assert_array_equal(row["vlm_image"]["image_index"][at], range(16))
+        tokens = row["vlm_text"]["tokens"]
+        said = QWEN.decode(tokens[row["text_index"][row["text_mask"]]])
+        whole = QWEN.decode(tokens).removeprefix("user\n").rstrip("\n")
+        assert said == whole and " background" in said
+
+
+def test_retrieval_repeats_a_scene_in_other_words():
+    stream = make("shapes_retrieve", repeat=1.0)
+    before = make("shapes_retrieve", repeat=0.0)(4)
+    row = stream(5)
+    assert row["ids"] == before["ids"] != stream(6)["ids"]
+    np.testing.assert_array_equal(
+        row["vlm_image"]["patches"], before["vlm_image"]["patches"]
+    )
+
+
+def test_dropped_texts_are_empty_and_open_masks_full():
+    stream = make("shapes_text_to_image", drop=1.0, open_mask=1.0)
+    row = stream(3)
+    assert MT5.decode(row["t5_tokens"]) == "" and row["t5_mask"].all()
+    stream = make("shapes_text_to_image", drop=0.0, drop_bert=0.0, open_mask=0.0)
+    row = stream(3)
+    assert MT5.decode(row["t5_tokens"]) == miniature.PROCESSOR.bert.decode(
+        row["bert_tokens"]
+    )
+    assert row["t5_mask"].sum() < row["t5_mask"].size

@@ -1,0 +1,199 @@
+"""Every recipe trains through its entry point, on the smallest parts there are."""
+
+import importlib
+import json
+import os
+import signal
+from pathlib import Path
+
+import jax
+import miniature
+import numpy as np
+import pytest
+
+from bridge_jax.checkpoint import weights_file
+from bridge_jax.core import config as config_lib
+from bridge_jax.core import runtime, trees
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import processor
+from bridge_jax.models import build
+from bridge_jax.train import optim, stage1, stage2, state
+from bridge_jax.train import recipe as recipe_lib
+from bridge_jax.train import step as step_lib
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def tiny_specs():
+    """Every variant of every config that ends in "tiny"."""
+    for path in sorted(CONFIGS.glob("*.py")):
+        module = importlib.import_module(f"configs.{path.stem}")
+        variants = getattr(module, "VARIANTS", ())
+        several = any(variant.endswith("-tiny") for variant in variants)
+        for variant in variants:
+            # A file of several recipes also has "tiny", which is one of the others.
+            if variant.endswith("tiny") and (variant != "tiny" or not several):
+                yield f"configs/{path.name}:{variant}"
+
+
+class Trained:
+    """A finished run with its initial parameters."""
+
+    def __init__(self, spec, workdir):
+        self.config, self.workdir = miniature.config(spec), workdir
+        recipe = recipe_lib.make(self.config)
+        self.before = jax.tree.map(np.array, recipe.fresh_params())
+        self.state = self.run(workdir)
+        self.after = jax.tree.map(np.array, self.state.params)
+
+    def run(self, workdir, **given):
+        entry = importlib.import_module(f"bridge_jax.train.{self.config.entry}")
+        return entry.run(self.config, workdir, **given)
+
+
+_MADE = {}
+
+
+@pytest.fixture
+def trained(request, tmp_path_factory):
+    """Trained once however many tests look at it."""
+    spec = request.param
+    if spec not in _MADE:
+        _MADE[spec] = Trained(spec, tmp_path_factory.mktemp("run") / "work")
+    return _MADE[spec]
+
+
+every_recipe = pytest.mark.parametrize("trained", list(tiny_specs()), indirect=True)
+STAGE2 = "configs/shapes_stage2.py:tiny"
+
+
+@every_recipe
+def test_it_trains_and_leaves_a_model(trained):
+    steps = trained.config.total_steps
+    assert int(trained.state.step) == steps and int(trained.state.skipped) == 0
+    lines = (trained.workdir / "metrics.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    assert records[-1]["step"] == steps
+    assert all(np.isfinite(value) for record in records for value in record.values())
+    assert set(trained.config.objectives) <= set(records[-1])
+    about = weights_file.read_config(trained.workdir / "weights")
+    bundle = build.build(about["model"])
+    assert bundle.description() == recipe_lib.make(trained.config).bundle.description()
+    config_lib.to_dataclass(processor.Config, about["processor"])
+    saved = weights_file.load(trained.workdir / "weights", trained.after)
+    jax.tree.map(np.testing.assert_array_equal, saved, plain(trained.state.averaged()))
+
+
+@every_recipe
+def test_only_what_trains_has_changed(trained):
+    patterns = trained.config.optim.get("trainable", ((".*", True),))
+    mask = trees.flatten(trees.match(patterns, trained.before))
+    before, after = trees.flatten(trained.before), trees.flatten(trained.after)
+    equal = {path: np.array_equal(before[path], after[path]) for path in before}
+    assert not [p for p in before if not mask[p] and not equal[p]], "not frozen"
+    still = [p for p in before if mask[p] and equal[p]]
+    assert not still, "did not train"
+
+
+def plain(tree):
+    return jax.tree.map(np.asarray, tree)
+
+
+def test_the_stages_freeze_what_they_should():
+    one = miniature.config("configs/shapes_stage1.py").optim.trainable
+    two = miniature.config("configs/shapes_stage2.py").optim.trainable
+    three = miniature.config("configs/shapes_stage2.py:adaption").optim.trainable
+    shapes = jax.eval_shape(miniature.bundle().init, 0)
+    params = {name: {"kernel": 0} for name in shapes}
+    params["vlm"] = {"vision": {"a": 0}, "llm": {"a": 0}}
+    params["aligner"]["query_tokens"] = 0
+
+    def trains(patterns, names):
+        mask = trees.flatten(trees.match(patterns, {n: params[n] for n in names}))
+        return sorted(path for path, value in mask.items() if value)
+
+    assert trains(one, ["vlm"]) == ["vlm/llm/a"]
+    parts = ["aligner/kernel", "aligner/query_tokens"]
+    assert trains(two, params) == [*parts, "projector/kernel", "retrieval/kernel"]
+    assert trains(three, params) == ["aligner/query_tokens", "projector/kernel"]
+
+
+class StopAt:
+    """Sends what a machine being taken away sends."""
+
+    def __init__(self, step):
+        self.every = step
+
+    def __call__(self, step, state, figures):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("trained", [STAGE2], indirect=True)
+def test_an_interrupted_stage_2_resumes_bit_for_bit(trained, tmp_path):
+    """Random masks, dropout and noise, the average and the data all go on."""
+    with pytest.raises(runtime.Interrupted) as stopped:
+        trained.run(tmp_path / "work", hooks=(StopAt(2),))
+    assert 2 <= stopped.value.step < trained.config.total_steps
+    resumed = trained.run(tmp_path / "work", resume=True)
+    for name in ("params", "ema", "opt_state", "step"):
+        one, two = getattr(resumed, name), getattr(trained.state, name)
+        jax.tree.map(np.testing.assert_array_equal, plain(one), plain(two))
+
+
+def stepper(spec, devices, **optimizer):
+    """(step, state, batches) of a recipe on so many devices."""
+    config = miniature.config(spec)
+    config.optim.update(optimizer)
+    recipe = recipe_lib.make(config, jax.devices()[:devices])
+    params = recipe.fresh_params()
+    rule = optim.make(recipe.config.optim, params, recipe.config.total_steps)
+    made = state.create(params, rule, recipe.config.seed, recipe.layout)
+    step = step_lib.Step(recipe.loss, rule, recipe.layout)
+    return step, made, recipe.batches()
+
+
+def losses(step, now, batches, count):
+    """Every term's mean at each step, and the last state."""
+    seen = []
+    for _ in range(count):
+        now, figures = step(now, step.layout.put_batch(next(batches)))
+        seen.append({k: float(a) / max(float(b), 1.0) for k, (a, b) in figures.items()})
+    return seen, now
+
+
+@pytest.mark.parametrize("spec", ["configs/shapes_stage1.py:tiny", STAGE2])
+def test_one_device_computes_what_eight_do(spec):
+    terms = list(miniature.config(spec).objectives)
+    one, _ = losses(*stepper(spec, 1), 2)
+    eight, _ = losses(*stepper(spec, 8), 2)
+    for name in ("loss", *terms, "gradient_norm"):
+        first, second = ([step[name] for step in run] for run in (one, eight))
+        np.testing.assert_allclose(second, first, rtol=1e-5, err_msg=name)
+        assert first[0] > 0
+
+
+def test_a_batch_can_be_learnt_by_heart():
+    step, now, batches = stepper(
+        "configs/shapes_stage1.py:tiny", 1, learning_rate=2e-2, schedule="constant"
+    )
+    batch = step.layout.put_batch(next(batches))
+    first = None
+    for _ in range(60):
+        now, figures = step(now, batch)
+        loss = float(figures["sft"][0]) / float(figures["sft"][1])
+        first = first or loss
+    assert first > 5.0 and loss < 0.5
+
+
+def test_missing_parts_and_streams_are_explained(tmp_path):
+    config = miniature.config("configs/shapes_stage2.py:tiny")
+    del config.model["mt5"]
+    with pytest.raises(BridgeError, match=r"stage 2 needs model parts \['mt5'\]"):
+        stage2.run(config, tmp_path / "a")
+    del config.model["vlm"]
+    with pytest.raises(BridgeError, match="stage 1 trains model.vlm"):
+        stage1.run(config, tmp_path / "b")
+    config.objectives.semantic.stream = "generation"
+    with pytest.raises(BridgeError, match="semantic reads stream 'generation'; the"):
+        stage2.run(config, tmp_path / "c")
+    assert not list(tmp_path.iterdir())

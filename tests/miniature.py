@@ -1,0 +1,97 @@
+"""The whole unified model with every part at its smallest, and configs that use it.
+
+Widths are tiny and depths are 1 or 2; everything else (tokenizers, lengths, picture
+and latent sizes) is as in the tiny world, so streams and stages run unchanged.
+"""
+
+import jax
+import numpy as np
+
+from bridge_jax.core import config as config_lib
+from bridge_jax.core import trees
+from bridge_jax.data import pipeline
+from bridge_jax.data import processor as processor_lib
+from bridge_jax.models import build
+from bridge_jax.sharding import place
+
+_T5 = {"layers": 1, "d_model": 16, "heads": 2, "d_kv": 8, "d_ff": 24}
+PARTS = {
+    "vlm": {
+        "hidden_size": 32,
+        "layers": 2,
+        "heads": 2,
+        "kv_heads": 1,
+        "head_dim": 16,
+        "mrope_sections": (2, 3, 3),
+        "ffn_size": 48,
+        "vision": {"depth": 1, "dim": 16, "heads": 2},
+    },
+    "projector": {"hidden": 32, "d_model": 16},
+    "aligner": {**_T5, "cross_layers": (0,)},
+    "retrieval": {
+        "d_model": 16,
+        "out": 8,
+        "pool_heads": 2,
+        "image_queries": 3,
+        "text_queries": 3,
+    },
+    "mt5": _T5,
+    "bert": {"layers": 1, "hidden": 16, "heads": 2, "ffn": 24},
+    "dit": {
+        "hidden": 16,
+        "heads": 2,
+        "depth": 2,
+        "mlp_ratio": 2.0,
+        "clip_dim": 16,
+        "t5_dim": 16,
+        "t5_mlp_hidden": 24,
+        "pooler_heads": 2,
+        "pooler_out": 16,
+        "time_frequencies": 16,
+    },
+    "vae": {"block_out_channels": (4, 4, 4, 4), "norm_groups": 2},
+}
+PROCESSOR = processor_lib.Processor(processor_lib.Config())
+
+
+def config(spec, *overrides):
+    """configs/shapes_stage1.py:tiny and the like, its parts shrunk."""
+    made = config_lib.load(spec, overrides)
+    with made.unlocked(), made.ignore_type():
+        for name, part in made.model.items():
+            part.update(PARTS[name])
+    return made
+
+
+def bundle(*names):
+    """The named parts, or all of them."""
+    table = config("configs/shapes_stage2.py:tiny").model
+    return build.build({name: table[name] for name in names or table})
+
+
+def params(bundle, seed=0):
+    """Random parameters without compiling an initialiser."""
+    draw = np.random.default_rng(seed)
+    shapes = jax.eval_shape(lambda: place.unbox(bundle.init(0)))
+
+    def one(path, leaf):
+        if path.endswith("scale"):
+            return np.ones(leaf.shape, np.float32)
+        fan_in = leaf.shape[-2] if len(leaf.shape) > 1 else 100
+        return draw.normal(0, fan_in**-0.5, leaf.shape).astype(np.float32)
+
+    return trees.map_paths(one, shapes)
+
+
+def rows(source, indices, **fields):
+    """Rows of a stream as one batch: {field: [B, ...]}."""
+    stream = pipeline.load_stream(source, fields, PROCESSOR)
+    return collate([stream(index) for index in indices])
+
+
+def collate(given):
+    """Stack nested dicts of arrays along a new leading axis."""
+    first = given[0]
+    if isinstance(first, dict):
+        return {name: collate([row[name] for row in given]) for name in first}
+    return np.stack(given)

@@ -1,0 +1,71 @@
+"""From descriptions to bundles and back."""
+
+import json
+
+import jax
+import miniature
+import numpy as np
+import pytest
+
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.models import build
+from configs import common
+
+
+@pytest.mark.parametrize("table", [common.TINY, common.PUBLISHED])
+def test_a_description_survives_json(table):
+    made = build.build(table)
+    again = build.build(json.loads(json.dumps(made.description())))
+    assert list(again.parts) == list(table)
+    for name, part in made.parts.items():
+        assert again[name].config == part.config, name
+        assert again[name].family == part.family
+
+
+def test_every_part_initialises_with_names():
+    bundle = miniature.bundle()
+    shapes = jax.eval_shape(bundle.init, 0)
+    assert shapes.keys() == common.TINY.keys()
+    for part in shapes.values():
+        assert jax.tree.leaves(part)
+
+
+def test_overrides_reach_into_groups():
+    vision = miniature.bundle("vlm")["vlm"].config.vision
+    assert (vision.depth, vision.dim, vision.patch) == (1, 16, 8)
+
+
+def test_all_mistakes_are_told_with_the_nearest_names():
+    wrong = {
+        "vlm": {"family": "qwen2_vI", "size": "tiny"},
+        "mt5": {"family": "mt5", "size": "tny"},
+        "dit": {"family": "hunyuan_dit", "size": "tiny", "hiden": 3},
+        "vae": {"size": "tiny"},
+        "bert": {"family": "bert"},
+    }
+    with pytest.raises(BridgeError) as caught:
+        build.build(wrong)
+    message = str(caught.value)
+    for part in (
+        "model.vlm.family 'qwen2_vI' is unknown (did you mean 'qwen2_vl'?)",
+        "model.mt5.size 'tny' is none of tiny, xl (did you mean 'tiny'?)",
+        "unknown key model.dit.hiden (did you mean 'hidden'?)",
+        "model.vae.family None is unknown",
+        "model.bert.layers is missing",
+    ):
+        assert part in message
+
+
+def test_a_missing_part_is_named():
+    bundle = miniature.bundle("projector", "retrieval")
+    assert "projector" in bundle and "dit" not in bundle
+    with pytest.raises(BridgeError, match="no part 'dit': it has projector, retrieval"):
+        bundle["dit"]
+
+
+def test_adding_a_part_changes_no_other():
+    alone = miniature.bundle("projector").init(3)["projector"]
+    more = miniature.bundle("aligner", "projector").init_part("projector", 3)
+    other = miniature.bundle("projector").init_part("projector", 4)
+    jax.tree.map(np.testing.assert_array_equal, alone, more)
+    assert not all(jax.tree.leaves(jax.tree.map(np.array_equal, alone, other)))

@@ -1,0 +1,152 @@
+"""Objectives by name, and their losses against plain arithmetic."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import miniature
+import numpy as np
+import pytest
+
+from bridge_jax.core import rng, term
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import rows
+from bridge_jax.diffusion import schedules
+from bridge_jax.models import view
+from bridge_jax.objectives import base, diffusion, sft
+
+MINE = '''"""An idea in one file."""
+import dataclasses
+import jax.numpy as jnp
+from bridge_jax.core import term
+from bridge_jax.objectives import base
+
+@dataclasses.dataclass(frozen=True)
+class Objective(base.Base):
+    power: float = 2.0
+
+    def __call__(self, view):
+        x = view.batch["x"]
+        return term.Term(jnp.sum(x**self.power), jnp.float32(x.size))
+'''
+
+
+def test_a_file_outside_the_package_is_an_objective(tmp_path, monkeypatch):
+    (tmp_path / "my_ideas").mkdir()
+    (tmp_path / "my_ideas" / "powers.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    given = {"mine": {"name": "my_ideas.powers", "weight": 0.5, "power": 3}}
+    mine = base.load(given)["mine"]
+    assert (mine.weight, mine.stream, mine.power) == (0.5, "main", 3.0)
+    batch = {"x": jnp.array([1.0, 2.0])}
+    one = view.View(None, {}, batch, rngs=rng.Streams(0, 0), step=jnp.int32(0))
+    assert float(mine(one).mean()) == 4.5
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"contrast": {}}, "did you mean 'contrastive'.*sft"),
+        ({"x": {"name": "my.nothing"}}, "objectives.x: there is no module my.nothing"),
+        ({"x": {"name": "bridge_jax.core.term"}}, "term defines no Objective"),
+        ({"sft": {"wieght": 1.0}}, "objectives.sft.wieght .did you mean 'weight'"),
+    ],
+)
+def test_mistakes_are_explained(given, message):
+    with pytest.raises(BridgeError, match=message):
+        base.load(given)
+
+
+def test_cross_entropy_is_that_of_a_plain_loop():
+    draw = np.random.default_rng(0)
+    logits = draw.normal(size=(3, 5, 7)).astype(np.float32)
+    tokens = draw.integers(0, 7, (3, 5))
+    mask = draw.random((3, 5)) < 0.6
+    mask[:, 0] = True  # what comes first was never predicted
+    total, count, right = 0.0, 0, 0
+    for row in range(3):
+        for at in range(1, 5):
+            if mask[row, at]:
+                before = logits[row, at - 1].astype(np.float64)
+                p = np.exp(before) / np.exp(before).sum()
+                total -= np.log(p[tokens[row, at]])
+                count += 1
+                right += int(np.argmax(before) == tokens[row, at])
+    got = sft.cross_entropy(logits, tokens, mask)
+    np.testing.assert_allclose(got, (total, count, right), rtol=1e-6)
+    changed = sft.cross_entropy(logits, np.where(mask, tokens, 0), mask)
+    assert float(changed[0]) == float(got[0])  # tokens not counted are not read
+    nothing = sft.cross_entropy(logits, tokens, np.zeros_like(mask))
+    assert [float(value) for value in nothing] == [0.0, 0.0, 0.0]
+
+
+def test_packing_changes_no_loss():
+    """Two conversations in one row, or each in its own."""
+    processor, bundle = miniature.PROCESSOR, miniature.bundle("vlm")
+    one = processor.draw("two red cubes", "a small red cube top left")
+    two = processor.draw("a star", "a large blue star top")
+
+    def batch(*given):
+        made = [rows.language(row, 88, processor.qwen.pad_id) for row in given]
+        fields = miniature.collate(made)
+        mask = fields.pop("response")
+        fields.pop("caption")
+        return {"vlm": fields, "loss_mask": mask}
+
+    params = miniature.params(bundle)
+
+    @jax.jit
+    def loss(batch):
+        given = view.View(
+            bundle, params, batch, rngs=rng.Streams(0, 0), step=jnp.int32(0)
+        )
+        return sft.Objective()(given)
+
+    packed, apart = loss(batch([one, two], [])), loss(batch([one], [two]))
+    assert float(packed.weight) == float(apart.weight) > 10
+    np.testing.assert_allclose(packed.value_sum, apart.value_sum, rtol=1e-5)
+    np.testing.assert_allclose(packed.mean(), apart.mean(), rtol=1e-5)
+
+
+@dataclasses.dataclass
+class Drawn:
+    """A view whose denoiser answers by a function of (noisy, signal, sigma)."""
+
+    answer: object
+    latents: jax.Array
+    step: int = 0
+
+    rngs = rng.Streams(0, 0)
+
+    def denoise(self, noisy, timesteps, condition):
+        assert condition == "queries"
+        schedule, t = schedules.Schedule(), timesteps.astype(jnp.int32)
+        signal = schedules.at(schedule.signal, t, noisy.ndim)
+        sigma = schedules.at(schedule.sigma, t, noisy.ndim)
+        return self.answer(noisy, signal, sigma)
+
+
+def test_diffusion_is_zero_for_the_true_velocity():
+    latents = jax.random.normal(jax.random.key(0), (4, 8, 8, 2))
+
+    def velocity(noisy, signal, sigma):
+        noise = (noisy - signal * latents) / sigma
+        made = signal * noise - sigma * latents
+        return jnp.concatenate([made, made], axis=-1)  # the second half is a variance
+
+    right = diffusion.Objective()(Drawn(velocity, latents))
+    assert float(right.mean()) < 1e-6 and float(right.weight) == latents.size
+    silent = diffusion.Objective()(Drawn(lambda x, *_: jnp.zeros_like(x), latents))
+    assert 0.7 < float(silent.mean()) < 1.3  # the second moment of v is one
+
+
+def test_terms_of_two_batches_merge_exactly():
+    draw = np.random.default_rng(1)
+    logits = draw.normal(size=(4, 5, 7)).astype(np.float32)
+    tokens, mask = draw.integers(0, 7, (4, 5)), draw.random((4, 5)) < 0.5
+
+    def of(part):
+        return term.Term(*sft.cross_entropy(logits[part], tokens[part], mask[part])[:2])
+
+    merged = term.merge(of(slice(0, 1)), of(slice(1, 4)))
+    np.testing.assert_allclose(merged.mean(), of(slice(0, 4)).mean(), rtol=1e-6)
