@@ -15,12 +15,12 @@ TINY_VLM = dict(
     kv_heads=1,
     ffn_size=448,
     # Of bridge_jax/data/tokenizers/qwen2_vl.
-    image_pad=571,
-    video_pad=572,
-    vision_start=568,
-    vision_end=569,
-    eos=561,
-    pad=559,
+    image_pad=568,
+    video_pad=569,
+    vision_start=565,
+    vision_end=566,
+    eos=558,
+    pad=556,
 )
 TINY = dict(
     vlm=TINY_VLM,
