@@ -57,6 +57,20 @@ PUBLISHED = dict(
     dit=dict(family="hunyuan_dit", size="g2"),
     vae=dict(family="autoencoder_kl", size="sdxl"),
 )
+# Qwen2-VL's patches and prompts, HunyuanDiT's text lengths. The tokenizers are the
+# built-in ones until a folder with qwen2_vl/, mt5/ and bert/ is named.
+PUBLISHED_PROCESSOR = dict(
+    tokenizers="",
+    instructions="full",
+    patch=14,
+    temporal=2,
+    merge=2,
+    min_pixels=56 * 56,
+    max_pixels=28 * 28 * 1280,
+    t5_length=256,
+    bert_length=77,
+    memory_length=256,
+)
 
 
 def parts(table, *names):
@@ -75,3 +89,15 @@ def smoke(config):
     for stream in config.streams.values():
         stream.batch = 8
     return config
+
+
+def tiny(config):
+    """`:tiny` of a published size: every part at its tiny size, then `smoke`."""
+    config.model = parts(TINY, *config.model)
+    config.processor = ConfigDict()
+    config.mesh = dict(data=-1, fsdp=1, tensor=1)
+    for stream in config.streams.values():
+        for name in ("length", "image_length", "text_length", "num_patches"):
+            if name in stream:
+                del stream[name]
+    return smoke(config)

@@ -46,7 +46,7 @@ def _answers(model: System, split: str) -> tuple[str, list[np.ndarray]]:
     )
     cells = []
     for (_, picture, question), answer in zip(asked, answers, strict=True):
-        log.say(f"  {question.question}  ->  {answer.text}")
+        _say(question.question, answer.text)
         text = f"{question.question}  {answer.text.strip()}"
         cells.append(_cell([picture], text, columns=1))
     return "Answering", [pictures.beside(cells)]
@@ -58,7 +58,7 @@ def _drawings(model: System, options: Options) -> tuple[str, list[np.ndarray]]:
     )
     cells = []
     for drawing in drawings:
-        log.say(f"  {drawing.prompt}  ->  {drawing.caption}")
+        _say(drawing.prompt, drawing.caption)
         cells.append(_cell(drawing.images, drawing.prompt, drawing.caption, columns=2))
     return "Drawing (from learned queries)", [pictures.beside(cells)]
 
@@ -70,7 +70,7 @@ def _edits(model: System, split: str, options: Options) -> tuple[str, list[np.nd
     made = model.edit(sources, instructions, seed=options.seed, **options.sampling)
     cells = []
     for source, edited in zip(sources, made, strict=True):
-        log.say(f"  {edited.instruction}  ->  {edited.caption}")
+        _say(edited.instruction, edited.caption)
         pair = [source, edited.images[0]]
         cells.append(_cell(pair, edited.instruction, edited.caption, columns=2))
     return "Editing (before, after)", [pictures.beside(cells)]
@@ -86,6 +86,11 @@ def _finds(model: System, split: str) -> tuple[str, list[np.ndarray]]:
         best = [items[i].image for i in np.argsort(-scores)[:2]]
         cells.append(_cell(best, caption, columns=2))
     return f"Finding (the two nearest of {SEARCHED})", [pictures.beside(cells)]
+
+
+def _say(asked: str, given: str) -> None:
+    shown = "".join(letter for letter in given if letter.isprintable())
+    log.say(f"  {asked}  ->  {shown}")
 
 
 def _cell(

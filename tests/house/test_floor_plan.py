@@ -26,10 +26,6 @@ MAY_IMPORT = {
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT) | {""}
 
-# Single files that know more than their room, each for a reason.
-EXCEPTIONS = {
-    "eval.quickstart": {"train", "checkpoint", "models", ""},  # trains and compares
-}
 KNOW_FAMILIES = {"models.build", "models.bundle"}
 
 
@@ -73,7 +69,7 @@ def room(name: str) -> str:
 
 
 def is_allowed(name: str, target: str) -> bool:
-    allowed = MAY_IMPORT[room(name)] | EXCEPTIONS.get(name, set())
+    allowed = MAY_IMPORT[room(name)]
     return room(target) == room(name) or room(target) in allowed or target in allowed
 
 

@@ -1,6 +1,7 @@
 """A random model, small enough to draw with in a test, saved as a finished run is."""
 
 import dataclasses
+import zlib
 
 import jax
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import bridge_jax
 from bridge_jax.checkpoint import weights_file
+from bridge_jax.core import trees
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.inference import settings
 from bridge_jax.models import build
@@ -74,13 +76,14 @@ PARTS = {
 def random_params(bundle, seed=0):
     """Host parameters, all random: fresh output layers are zero, and draw grey."""
     shapes = jax.eval_shape(bundle.init, 0)
-    draw = np.random.default_rng(seed)
 
-    def one(leaf):
-        spread = 0.5 / np.sqrt(max(leaf.shape[0], 1)) if leaf.ndim > 1 else 0.1
+    def one(path, leaf):
+        draw = np.random.default_rng([seed, zlib.crc32(path.encode())])
+        fan_in = 1 if path.endswith("embedding") else np.prod(leaf.shape[:-1])
+        spread = 1 / np.sqrt(fan_in) if leaf.ndim > 1 else 0.1
         return draw.normal(scale=spread, size=leaf.shape).astype(np.float32)
 
-    return jax.tree.map(one, place.unbox(shapes))
+    return trees.map_paths(one, place.unbox(shapes))
 
 
 def save(folder, names=tuple(PARTS), seed=0):

@@ -1,0 +1,57 @@
+"""No command that we show may rot: they all parse, and the quick ones run."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import tiny_model
+
+from bridge_jax.checkpoint import locate
+from bridge_jax.cli import main, resolve
+
+sys.path.insert(0, str(Path(__file__).parent))
+import documented
+
+COMMANDS = documented.commands()
+QUICK = ("generate", "chat", "edit", "embed", "search", "export", "assemble")
+
+
+def test_commands_are_found():
+    assert {words[0] for _, words in COMMANDS} == set(main.COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("where", "words"), COMMANDS, ids=[" ".join(words) for _, words in COMMANDS]
+)
+def test_parses(where, words):
+    args = main.parse(words)
+    if "config" in args:
+        resolve.resolve(args.config, args.overrides)
+
+
+def test_the_readme_shows_scripts_that_exist():
+    text = documented.README.read_text()
+    for name in ("quickstart", "test", "rebuild_shapes_tiny"):
+        assert f"bash launch/{name}.sh" in text
+        assert (documented.ROOT / "launch" / f"{name}.sh").is_file()
+
+
+def test_the_readmes_quick_commands_run(tmp_path, monkeypatch, capfd):
+    """One after another, as a reader would, with random weights as the preset."""
+    tiny_model.write(tmp_path / "presets" / "shapes-tiny")
+    monkeypatch.setattr(locate, "PRESETS", tmp_path / "presets")
+    monkeypatch.chdir(tmp_path)
+    ran = [words for words in documented.of_readme() if words[0] in QUICK]
+    for words in ran:
+        assert main.main(words) == 0, capfd.readouterr().err
+    assert {words[0] for words in ran} == set(QUICK)
+    assert (tmp_path / "edited.png").is_file()
+
+
+def test_the_readmes_overrides_are_keys(monkeypatch):
+    """The `--config.a.b=c` of its tables."""
+    text = documented.README.read_text()
+    words = text.replace("`", " ").split()
+    overrides = [w for w in words if w.startswith("--config.") and "a.b" not in w]
+    resolve.resolve("configs/shapes_stage2.py", overrides)
+    assert len(overrides) >= 4

@@ -1,0 +1,102 @@
+"""Every config loads in every variant, and its whole loss traces; `:tiny` trains."""
+
+import functools
+import importlib
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from bridge_jax.cli import main, resolve
+from bridge_jax.core import config as config_lib
+from bridge_jax.core import rng, trees
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.models import build
+from bridge_jax.sharding import place
+from bridge_jax.train import recipe as recipe_lib
+from configs import common
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+VARIANTS = [
+    (path.name, variant)
+    for path in sorted(CONFIGS.glob("*.py"))
+    if path.stem != "common"
+    for variant in importlib.import_module(f"configs.{path.stem}").VARIANTS
+]
+TINY = [case for case in VARIANTS if case[1].endswith("tiny")]
+MOST_KEYS = 60  # visible in one config file's result
+BILLION = 1e9
+
+
+def spec(name: str, variant: str) -> str:
+    return str(CONFIGS / name) + (f":{variant}" if variant else "")
+
+
+def test_every_file_has_a_tiny_variant():
+    files = {name for name, _ in VARIANTS}
+    assert files == {p.name for p in CONFIGS.glob("*.py")} - {"common.py"}
+    assert {name for name, _ in TINY} == files
+
+
+@pytest.mark.parametrize(("name", "variant"), VARIANTS)
+def test_traces(name, variant):
+    """Loss and gradient, in shapes alone: one real batch, no arithmetic."""
+    config = resolve.resolve(spec(name, variant), ())
+    for stream in config.streams.values():
+        stream.batch = 8
+    recipe = recipe_lib.make(config)
+    params = place.unbox(jax.eval_shape(recipe.bundle.init, 0))
+    batch = next(recipe.batches())
+
+    def loss(params):
+        streams = rng.Streams(jnp.uint32(0), jnp.int32(0))
+        terms = recipe.loss(params, batch, streams, jnp.int32(0))
+        return sum(weight * term.mean() for weight, term in terms.values())
+
+    gradient = jax.eval_shape(jax.grad(loss), params)
+    assert jax.tree.map(jnp.shape, gradient) == jax.tree.map(jnp.shape, params)
+
+
+@pytest.mark.parametrize(("name", "variant"), VARIANTS)
+def test_few_keys(name, variant):
+    config = config_lib.load(spec(name, variant))
+    own = {key: config[key] for key in config if key not in ("model", "streams")}
+    assert len(trees.flatten(config_lib.plain(own))) <= MOST_KEYS
+
+
+@pytest.mark.parametrize(("name", "variant"), VARIANTS)
+def test_an_unknown_key_is_an_error(name, variant):
+    with pytest.raises(BridgeError, match="learning_rate"):
+        resolve.resolve(spec(name, variant), ["--config.optim.learning_rat=1"])
+
+
+@pytest.mark.parametrize(("name", "variant"), TINY)
+def test_tiny_trains(name, variant, tmp_path, capfd):
+    code = main.main(
+        ["train", "--config", spec(name, variant), "--workdir", str(tmp_path / "run")]
+    )
+    said = capfd.readouterr()
+    assert code == 0, said.err
+    assert "completed step: 4" in said.out
+    assert (tmp_path / "run" / "weights" / "model.safetensors").is_file()
+
+
+@functools.cache
+def published() -> dict[str, float]:
+    """Part -> parameters of the published model, in billions; nothing is allocated."""
+    bundle = build.build(common.PUBLISHED)
+    shapes = place.unbox(jax.eval_shape(bundle.init, 0))
+    return {
+        name: sum(leaf.size for leaf in jax.tree.leaves(part)) / BILLION
+        for name, part in shapes.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("part", "billions"),
+    [("vlm", 8.29), ("mt5", 1.67), ("dit", 1.5), ("vae", 0.084)],
+)
+def test_the_published_sizes(part, billions):
+    """Of Qwen2-VL-7B, mT5-XL's encoder, DiT-g/2 and SDXL's autoencoder."""
+    assert published()[part] == pytest.approx(billions, rel=0.05)
