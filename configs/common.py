@@ -13,7 +13,7 @@ TINY_VLM = dict(
     layers=5,
     heads=5,
     kv_heads=1,
-    ffn_size=448,
+    ffn_size=384,
     # Of bridge_jax/data/tokenizers/qwen2_vl.
     image_pad=568,
     video_pad=569,
