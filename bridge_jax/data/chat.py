@@ -101,6 +101,17 @@ def render(
     return _join(pieces, tuple(used))
 
 
+def follow(rows: Sequence[Row]) -> Row:
+    """One conversation of several that were rendered apart, in order.
+
+    A message's ids do not depend on those before it, so this equals rendering all
+    messages at once (given that only the first row has a system message).
+    """
+    fields = ("tokens", "response", "caption", "visual")
+    joined = {name: np.concatenate([getattr(r, name) for r in rows]) for name in fields}
+    return Row(**joined, grids=sum((row.grids for row in rows), ()))
+
+
 def caption_text(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
     """The words between the first <img> and the </img> after it, or else all text."""
     words = [int(i) for i in ids]

@@ -74,13 +74,17 @@ class Processor:
         grids: Sequence[chat.Grid] = (),
         *,
         answer: bool = False,
+        begins: bool = True,
     ) -> chat.Row:
-        """One conversation; `answer` opens the assistant's turn at its end."""
+        """One conversation, or what follows in one where it does not begin here.
+
+        `answer` opens the assistant's turn at its end.
+        """
         return chat.render(
             self.qwen,
             messages,
             image_grids=grids,
-            system=self.words.system,
+            system=self.words.system if begins else None,
             generation_prompt=answer,
             merge=self.config.merge,
         )

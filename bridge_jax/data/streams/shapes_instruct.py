@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import processor, shapes_world
+from bridge_jax.data import chat, processor, shapes_world
 from bridge_jax.data.chat import Row
 from bridge_jax.data.shapes import language, questions, splits
 from bridge_jax.data.shapes.stream import Stream as Choices
@@ -70,24 +70,27 @@ class Stream:
         scene = item.edit.source if first == "edit" else item.scene
         picture = self.processor.look_at(shapes_world.render(scene))
         turns = self._turns(rng, first, item, scene)
-        row, messages = None, []
-        for number, (question, reply) in enumerate(turns):
+        rows: list[Row] = []
+        for question, reply in turns:
+            begins = not rows
             content = [{"type": "text", "text": question}]
-            if number == 0:
+            if begins:
                 content = [{"type": "image"}, *content]
-            longer = [
-                *messages,
-                {"role": "user", "content": content},
-                {"role": "assistant", "content": reply},
-            ]
-            grown = self.processor.render(longer, [picture[1]])
-            if len(grown.tokens) > self.length:
+            row = self.processor.render(
+                [
+                    {"role": "user", "content": content},
+                    {"role": "assistant", "content": reply},
+                ],
+                [picture[1]] if begins else [],
+                begins=begins,
+            )
+            if sum(len(one.tokens) for one in [*rows, row]) > self.length:
                 break
-            row, messages = grown, longer
-        self._check_started(messages)
-        return row, picture
+            rows.append(row)
+        self._check_started(rows)
+        return chat.follow(rows), picture
 
-    def _check_started(self, kept: list) -> None:
+    def _check_started(self, kept: list[Row]) -> None:
         if not kept:
             raise BridgeError(
                 f"not one turn fits into {self.length} tokens: give the stream a "
