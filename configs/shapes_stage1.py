@@ -1,7 +1,7 @@
 """Stage 1 on the shapes world: questions, captions, prompts to rewrite, edits.
 
     bridge train --config configs/shapes_stage1.py --workdir runs/stage1 \\
-        --config.init_from.vlm=runs/vlm/weights:vlm
+        --config.init_from.vlm=runs/vlm:vlm
 
 `:quickstart` is the few minutes that `bridge quickstart` trains live, `:tiny` a
 smoke test.

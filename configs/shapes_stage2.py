@@ -3,10 +3,10 @@
 Two runs, as published: `:adaption` trains the projector and the learned queries, then
 the default, alignment, trains the whole aligner and the retrieval heads.
 
-    bridge train --config configs/shapes_stage2.py:adaption --workdir runs/adaption \\
-        --config.init_from.vlm=runs/stage1/weights:vlm ...
+    bridge train --config configs/shapes_stage2.py:adaption --workdir runs/adaption
     bridge train --config configs/shapes_stage2.py --workdir runs/stage2 \\
-        --config.init_from.aligner=runs/adaption/weights:aligner ...
+        --config.init_from.projector=runs/adaption:projector \\
+        --config.init_from.aligner=runs/adaption:aligner --config.aligner_init=fresh
 
 `:quickstart` is the few minutes that `bridge quickstart` trains live (both phases in
 one, aligner fresh), `:tiny` a smoke test.

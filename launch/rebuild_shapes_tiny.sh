@@ -37,14 +37,21 @@ train vae configs/shapes_pretrain.py:autoencoder
 train dit configs/shapes_pretrain.py:decoder --config.init_from.vae="$runs/vae:vae"
 train vlm configs/shapes_pretrain.py:vlm
 
-# Stage 1, behavioural alignment; stage 2, latent alignment.
+# Stage 1, behavioural alignment.
 train stage1 configs/shapes_stage1.py --config.init_from.vlm="$runs/vlm:vlm"
-train stage2 configs/shapes_stage2.py \
-  --config.init_from.vlm="$runs/stage1:vlm" \
-  --config.init_from.mt5="$runs/dit:mt5" \
-  --config.init_from.bert="$runs/dit:bert" \
-  --config.init_from.dit="$runs/dit:dit" \
+
+# Stage 2, latent alignment: adaption, then alignment from where that ended.
+parts=(
+  --config.init_from.vlm="$runs/stage1:vlm"
+  --config.init_from.mt5="$runs/dit:mt5"
+  --config.init_from.bert="$runs/dit:bert"
+  --config.init_from.dit="$runs/dit:dit"
   --config.init_from.vae="$runs/vae:vae"
+)
+train adaption configs/shapes_stage2.py:adaption "${parts[@]}"
+train stage2 configs/shapes_stage2.py "${parts[@]}" --config.aligner_init=fresh \
+  --config.init_from.projector="$runs/adaption:projector" \
+  --config.init_from.aligner="$runs/adaption:aligner"
 
 bridge assemble "$preset" --force --dtype bfloat16 \
   --part vlm="$runs/stage1" \

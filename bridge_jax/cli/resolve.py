@@ -1,4 +1,4 @@
-"""The whole config of a run: what the file says, what it leaves out, what is overridden.
+"""The whole config of a run: what the file says and leaves out, and the overrides.
 
 Every field of `train.recipe.Config` can be overridden on the command line, whether the
 file names it or not.

@@ -41,8 +41,8 @@ def drawings(evaluations: Evaluations) -> str:
             cells.append(page.cell(_drawn(columns[name] / place, found.get(place, []))))
         rows.append(cells)
     note = (
-        "Text: the decoder reads mT5. Queries: it reads the aligner alone, by its learned"
-        " queries. Below them the caption that the model rewrote the prompt to."
+        "Text: the decoder reads mT5. Queries: it reads the aligner alone, through"
+        " learned queries. Below them the caption that the model rewrote the prompt to."
     )
     return page.section("Drawing", note, page.table(["prompt", *by_place], rows))
 
@@ -152,8 +152,8 @@ def searches(evaluations: Evaluations) -> str:
         for i in chosen
     ]
     note = (
-        f"Among {len(items)} scenes that all differ; the nearest first, framed or marked"
-        " where it is the right one."
+        f"Among {len(items)} scenes that all differ; the nearest first, framed or"
+        " marked where it is the right one."
     )
     return page.section(
         "Finding",

@@ -7,7 +7,8 @@ from pathlib import Path
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fcfcfb; --card: #ffffff; --ink: #22262e;
-  --faint: #6b7280; --line: #e3e5e8; --good: #1a7f4b; --bad: #b42318; --curve: #2f5fd0; }
+  --faint: #6b7280; --line: #e3e5e8; --good: #1a7f4b; --bad: #b42318;
+  --curve: #2f5fd0; }
 @media (prefers-color-scheme: dark) { :root { --paper: #15171b; --card: #1c1f25;
   --ink: #e6e8ec; --faint: #9aa1ad; --line: #30343c; --good: #4cc38a; --bad: #f2766b;
   --curve: #7ea2ff; } }

@@ -76,8 +76,8 @@ def _figures(results: summary.Results) -> str:
     last = list(results)[-1]
     head = ["", *results, f"target ({last})"]
     note = (
-        f"Shares of 1, measured on the {summary.split(results)} split, which no training"
-        " has seen. Pictures are judged by reading them back into scenes."
+        f"Shares of 1, measured on the {summary.split(results)} split, which no"
+        " training has seen. Pictures are judged by reading them back into scenes."
     )
     return f"<p>{page.text(note)}</p>" + page.table(head, rows)
 

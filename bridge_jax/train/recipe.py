@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from bridge_jax.checkpoint import init_from as init_from_lib
 from bridge_jax.checkpoint import weights_file
 from bridge_jax.core import config as config_lib
-from bridge_jax.core import rng, term
+from bridge_jax.core import rng, term, trees
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Array, Params
 from bridge_jax.data import pipeline
@@ -106,11 +106,36 @@ class Recipe:
     def fresh_params(self) -> Params:
         """Initial parameters on the mesh: fresh, from files, aligner from mT5."""
         config = self.config
-        params = place.init(self.layout, self.bundle.init, config.seed)
-        params = init_from_lib.init_from(params, dict(config.init_from))
+        sources = dict(config.init_from)
+        params = {name: self._start(name, sources) for name in self.bundle.parts}
+        params = init_from_lib.init_from(params, sources)
         if config.aligner_init != "fresh":
             params["aligner"] = _from_mt5(params, config.aligner_init)
         return params
+
+    def _start(self, name: str, sources: Mapping[str, str]) -> Params:
+        """One part's initial values, or only their places if files bring them all.
+
+        Compiling an initialiser takes longer than reading the weights that replace it.
+        """
+
+        def fresh(seed: Array) -> Params:
+            return self.bundle.init_part(name, seed)
+
+        boxed = jax.eval_shape(fresh, self.config.seed)
+        where = self.layout.shardings(boxed)
+        shapes = place.unbox(boxed)
+        paths = [f"{name}/{path}" for path in trees.flatten(shapes)]
+        given = tuple(f"{prefix.rstrip('/')}/" for prefix in sources if prefix)
+        if "" in sources or all(path.startswith(given) for path in paths):
+            return jax.tree.map(
+                lambda leaf, sharding: jax.ShapeDtypeStruct(
+                    leaf.shape, leaf.dtype, sharding=sharding
+                ),
+                shapes,
+                where,
+            )
+        return place.init(self.layout, fresh, self.config.seed)
 
     def batches(self) -> pipeline.Batches:
         """This process's batches from the beginning."""
