@@ -32,8 +32,8 @@ def encode(
     room = length - len(tokenizer.prefix) - len(tokenizer.suffix)
     if room < 1:
         raise BridgeError(
-            f"text length {length} leaves no room beside the frame of {tokenizer.name}; "
-            f"use at least {length - room + 1}"
+            f"text length {length} leaves no room beside the frame of {tokenizer.name};"
+            f" use at least {length - room + 1}"
         )
     rows = tokenizer.encode_texts(texts)
     if strict:

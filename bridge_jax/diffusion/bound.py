@@ -1,7 +1,7 @@
 """The variational bound of a denoiser with learned variances, in bits a dimension.
 
-Nichol & Dhariwal 2021, section 3.1 ("learned range": log-variance between the posterior's
-and beta's) with Ho et al. 2020's discretised decoder at t = 0.
+Nichol & Dhariwal 2021, section 3.1 ("learned range": log-variance between the
+posterior's and beta's) with Ho et al. 2020's discretised decoder at t = 0.
 """
 
 import math

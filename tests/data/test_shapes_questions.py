@@ -10,7 +10,7 @@ from bridge_jax.data.shapes import palette, questions
 
 
 def matching(scene, phrase):
-    """The objects that a noun phrase, singular or plural, with or without place fits."""
+    """The objects that a noun phrase fits: singular or plural, with a place or not."""
     phrase, _, place = phrase.partition(" at the ")
     found = [thing for thing in scene.objects if place in ("", thing.place)]
     for word in phrase.split():

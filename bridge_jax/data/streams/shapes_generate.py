@@ -7,8 +7,8 @@ import numpy as np
 from bridge_jax.data import processor, shapes_world
 from bridge_jax.data.shapes import language
 from bridge_jax.data.shapes.stream import Stream as Choices
-from bridge_jax.data.streams.shapes_instruct import draw_pair
 from bridge_jax.data.streams import ENDLESS
+from bridge_jax.data.streams.shapes_instruct import draw_pair
 
 
 @dataclasses.dataclass(frozen=True)

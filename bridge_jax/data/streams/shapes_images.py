@@ -31,4 +31,5 @@ class Stream:
             pairs = splits.pairs(self.split)
             chosen = [rng.choice(pairs) for _ in palette.PLACES]
             return {"images": shapes_world.render(scene.arrange(rng, chosen))}
-        return {"images": shapes_world.Source(self.split, self.seed, ENDLESS)[index].image}
+        item = shapes_world.Source(self.split, self.seed, ENDLESS)[index]
+        return {"images": item.image}

@@ -227,7 +227,7 @@ def _json(path: pathlib.Path, content: dict[str, object]) -> None:
 
 
 def texts() -> list[str]:
-    """What the tokenizers are learnt from: the world's texts, then each of its words."""
+    """What the tokenizers are learnt from: the world's texts, then all its words."""
     words = [f" {word}" for word in sorted(shapes_world.VOCABULARY)]
     return [*CHAT_TEXTS, *shapes_world.corpus(CORPUS_TEXTS), *words]
 

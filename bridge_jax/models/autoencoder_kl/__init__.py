@@ -1,1 +1,1 @@
-"""The KL-regularised image autoencoder of latent diffusion (diffusers' AutoencoderKL)."""
+"""The KL-regularised autoencoder of latent diffusion (diffusers' AutoencoderKL)."""

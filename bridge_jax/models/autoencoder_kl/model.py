@@ -1,6 +1,7 @@
 """Encoder, decoder and the pair, as in Rombach et al. 2022 (arXiv 2112.10752).
 
-Images are [B, H, W, 3] in [-1, 1]; latents [B, H / factor, W / factor, latent_channels].
+Images are [B, H, W, 3] in [-1, 1], latents [B, H / f, W / f, latent_channels] with f
+the config's `factor`.
 """
 
 import flax.linen as nn
