@@ -47,7 +47,8 @@ class WeightsFile(Mapping):
         if name not in self.shapes:
             raise KeyError(name)
         with safetensors.safe_open(self.path, framework="np") as file:
-            if self.base is None or name in file.keys():
+            own = file.keys()
+            if self.base is None or name in own:
                 return file.get_tensor(name)
         return self.base[name]
 
