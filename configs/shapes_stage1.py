@@ -3,13 +3,14 @@
     bridge train --config configs/shapes_stage1.py --workdir runs/stage1 \\
         --config.init_from.vlm=runs/vlm:vlm
 
-`:quickstart` is the few minutes that `bridge quickstart` trains live, `:tiny` a
-smoke test.
+`:quickstart` is the few minutes that `bridge quickstart` trains live, `:lora` trains
+low-rank adapters of the LLM alone (merged into the weights at the end), `:tiny` and
+`:lora-tiny` are smoke tests.
 """
 
 from configs import common
 
-VARIANTS = ("", "quickstart", "tiny")
+VARIANTS = ("", "quickstart", "lora", "tiny", "lora-tiny")
 
 
 def get_config(variant=""):
@@ -41,4 +42,8 @@ def get_config(variant=""):
         config.total_steps = 300
         config.log_every = 10
         config.optim.ema_decay = 0.98
-    return common.smoke(config) if variant == "tiny" else config
+    if variant.startswith("lora"):
+        config.lora = dict(rank=16, alpha=32.0)
+        config.optim.trainable = ((r"lora/.*", True), (r".*", False))
+        config.optim.learning_rate = 2e-3
+    return common.smoke(config) if variant.endswith("tiny") else config

@@ -62,5 +62,6 @@ bridge assemble "$preset" --force --dtype bfloat16 \
   --part bert="$runs/dit" \
   --part dit="$runs/dit" \
   --part vae="$runs/vae"
-# The vision tower stands still in both stages, so stage 0 is the LLM alone.
-bridge assemble "$preset/stage0" --force --dtype bfloat16 --part vlm/llm="$runs/vlm"
+# Stage 0 differs from it in the LLM alone: the vision tower stands still in both stages.
+bridge assemble "$preset/stage0" --force --dtype bfloat16 --onto-parent \
+  --part vlm/llm="$runs/vlm"

@@ -2,6 +2,9 @@
 
 Tensor names are the `/`-joined paths. Five lines load it without us:
 `safetensors.numpy.load_file`, then split the names.
+
+A folder inside another may hold only what differs: with `"base": ".."` in its
+config.json, tensors and parts it lacks are those of the folder above.
 """
 
 import dataclasses
@@ -28,16 +31,26 @@ _SHOWN = 10
 
 @dataclasses.dataclass(frozen=True)
 class WeightsFile(Mapping):
-    """Path -> numpy array of a file, read when asked for. `shapes` reads no array."""
+    """Path -> numpy array of a file, read when asked for. `shapes` reads no array.
+
+    Attributes:
+      path: the file.
+      shapes: of every tensor, those of the base included.
+      base: where tensors are that the file lacks.
+    """
 
     path: Path
     shapes: Mapping[str, tuple[int, ...]]
+    base: "WeightsFile | None" = None
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self.shapes:
             raise KeyError(name)
         with safetensors.safe_open(self.path, framework="np") as file:
-            return file.get_tensor(name)
+            own = file.keys()
+            if self.base is None or name in own:
+                return file.get_tensor(name)
+        return self.base[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.shapes)
@@ -92,16 +105,47 @@ def open_file(path: str | Path) -> WeightsFile:
             shapes = {n: tuple(tensors.get_slice(n).get_shape()) for n in names}
     except (safetensors.SafetensorError, OSError) as error:
         raise BridgeError(f"{file} is not a whole safetensors file: {error}") from None
-    return WeightsFile(file, shapes)
+    above = _base(path) if path.is_dir() else None
+    if above is None:
+        return WeightsFile(file, shapes)
+    base = open_file(above)
+    return WeightsFile(file, {**base.shapes, **shapes}, base)
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
-    """The model config beside the weights. Raises BridgeError if it is unreadable."""
-    file = Path(folder) / CONFIG
+    """The model config beside the weights, completed by its base's.
+
+    Raises:
+      BridgeError: it is unreadable.
+    """
+    config = _read_json(Path(folder) / CONFIG)
+    above = _base(Path(folder))
+    if above is None:
+        return config
+    base = read_config(above)
+    own = {name: value for name, value in config.items() if name != "base"}
+    return base | own | {"model": base.get("model", {}) | config.get("model", {})}
+
+
+def _base(folder: Path) -> Path | None:
+    """The folder above, if config.json says that it completes this one."""
+    if not (folder / CONFIG).is_file():
+        return None
+    base = _read_json(folder / CONFIG).get("base")
+    # Nothing else: a file from a stranger must not point anywhere it likes.
+    if base not in (None, ".."):
+        raise BridgeError(f'{folder / CONFIG}: base is {base!r}; it may only be ".."')
+    return folder.resolve().parent if base else None
+
+
+def _read_json(file: Path) -> dict[str, Any]:
     try:
-        return json.loads(file.read_text())
+        found = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise BridgeError(f"cannot read {file}: {error}") from None
+    if not isinstance(found, dict):
+        raise BridgeError(f"{file} is not a JSON object")
+    return found
 
 
 def load(

@@ -32,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="vlm, projector, aligner, retrieval, mt5, bert, dit or vae, and the"
         " folder, work directory or preset it comes from; once for each part",
     )
+    parser.add_argument(
+        "--onto-parent",
+        action="store_true",
+        help="OUT lies in a folder of weights and holds only what differs from them",
+    )
     parser.add_argument("--force", action="store_true", help="replace weights there")
     arguments.add_dtype(parser)
     arguments.add_machine(parser)
@@ -52,4 +57,4 @@ def run(args: argparse.Namespace) -> None:
         except BridgeError as error:
             raise BridgeError(f"--part {path}={source}: {error}") from None
     whole = functools.reduce(saved_model.SavedModel.merged, pieces)
-    print(whole.stored_as(dtypes).save(args.out))
+    print(whole.stored_as(dtypes).save(args.out, onto_parent=args.onto_parent))

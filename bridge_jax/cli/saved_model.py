@@ -76,9 +76,14 @@ class SavedModel:
         params = trees.map_paths(cast, self.params)
         return dataclasses.replace(self, params=params)
 
-    def save(self, folder: Path) -> str:
-        """Write it where `bridge_jax.load` finds it; one line that says what."""
+    def save(self, folder: Path, onto_parent: bool = False) -> str:
+        """Write it where `bridge_jax.load` finds it; one line that says what.
+
+        `onto_parent`: the folder above completes it, see `weights_file`.
+        """
         about = {"model": self.model, "processor": self.processor}
+        if onto_parent:
+            about["base"] = ".."
         weights_file.save(folder, self.params, about)
         flat = trees.flatten(self.params)
         size = sum(array.nbytes for array in flat.values()) / 2**20

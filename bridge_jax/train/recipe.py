@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 
-from bridge_jax.checkpoint import init_from as init_from_lib
 from bridge_jax.checkpoint import weights_file
 from bridge_jax.core import config as config_lib
-from bridge_jax.core import rng, term, trees
+from bridge_jax.core import rng, term
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Array, Params
 from bridge_jax.data import pipeline
@@ -23,11 +21,10 @@ from bridge_jax.data import processor as processor_lib
 from bridge_jax.models import build, view
 from bridge_jax.models import bundle as bundle_lib
 from bridge_jax.models import replacement as replacement_lib
-from bridge_jax.models.bitransformer import initialise
 from bridge_jax.objectives import base
 from bridge_jax.sharding import place
 from bridge_jax.train import hooks as hooks_lib
-from bridge_jax.train import loop
+from bridge_jax.train import loop, start
 from bridge_jax.train import optim as optim_lib
 from bridge_jax.train import state as state_lib
 from bridge_jax.train import step as step_lib
@@ -48,6 +45,7 @@ class Config:
       init_from: part (or path below it) -> "folder[:prefix]" of weights to start from.
       aligner_init: how a fresh aligner takes over mT5's weights, or "fresh".
       replacement: schedule of learned queries (stage 2).
+      lora: low-rank adapters, if its rank is not 0; then "lora/.*" is what trains.
       mesh: axis -> size, -1 for the rest; rules: a table of `sharding/rules.py`.
       pictures_every: steps between sample pictures, 0 for none.
     """
@@ -61,6 +59,7 @@ class Config:
     init_from: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     aligner_init: Literal["by_role", "by_name", "fresh"] = "fresh"
     replacement: replacement_lib.Schedule = replacement_lib.Schedule()
+    lora: start.Lora = start.Lora()
     optim: optim_lib.OptimConfig = optim_lib.OptimConfig()
     mesh: Mapping[str, Any] = dataclasses.field(default_factory=lambda: {"data": -1})
     rules: str = "fsdp_tp"
@@ -87,6 +86,7 @@ class Recipe:
         self, params: Params, batch: Any, rngs: rng.Streams, step: Array
     ) -> term.Weighted:
         """label -> (weight, Term): each stream is viewed once, whoever asks."""
+        params = start.merged(params, self.config.lora)
         views: dict[str, view.View] = {}
         terms = {}
         for label, objective in self.objectives.items():
@@ -106,36 +106,10 @@ class Recipe:
     def fresh_params(self) -> Params:
         """Initial parameters on the mesh: fresh, from files, aligner from mT5."""
         config = self.config
-        sources = dict(config.init_from)
-        params = {name: self._start(name, sources) for name in self.bundle.parts}
-        params = init_from_lib.init_from(params, sources)
-        if config.aligner_init != "fresh":
-            params["aligner"] = _from_mt5(params, config.aligner_init)
-        return params
-
-    def _start(self, name: str, sources: Mapping[str, str]) -> Params:
-        """One part's initial values, or only their places if files bring them all.
-
-        Compiling an initialiser takes longer than reading the weights that replace it.
-        """
-
-        def fresh(seed: Array) -> Params:
-            return self.bundle.init_part(name, seed)
-
-        boxed = jax.eval_shape(fresh, self.config.seed)
-        where = self.layout.shardings(boxed)
-        shapes = place.unbox(boxed)
-        paths = [f"{name}/{path}" for path in trees.flatten(shapes)]
-        given = tuple(f"{prefix.rstrip('/')}/" for prefix in sources if prefix)
-        if "" in sources or all(path.startswith(given) for path in paths):
-            return jax.tree.map(
-                lambda leaf, sharding: jax.ShapeDtypeStruct(
-                    leaf.shape, leaf.dtype, sharding=sharding
-                ),
-                shapes,
-                where,
-            )
-        return place.init(self.layout, fresh, self.config.seed)
+        origin = start.Start(
+            config.seed, dict(config.init_from), config.aligner_init, config.lora
+        )
+        return origin.params(self.bundle, self.layout)
 
     def batches(self) -> pipeline.Batches:
         """This process's batches from the beginning."""
@@ -211,20 +185,9 @@ def run(
 
 
 def export(recipe: Recipe, params: Params, folder: Path) -> None:
-    """Write weights that `bridge_jax.load` and `init_from` read."""
+    """Write weights that `bridge_jax.load` and `init_from` read, adapters merged."""
     about = {
         "model": recipe.bundle.description(),
         "processor": dataclasses.asdict(recipe.config.processor),
     }
-    weights_file.save(folder, params, about)
-
-
-def _from_mt5(params: Params, how: str) -> Params:
-    """The aligner with mT5's weights in it, placed as it was."""
-    made = initialise.from_mt5(params["mt5"], params["aligner"], how)
-    # Copies: the step donates its parameters, and a buffer can be given away once.
-    return jax.tree.map(
-        lambda new, old: jax.device_put(jnp.copy(new), old.sharding),
-        made,
-        params["aligner"],
-    )
+    weights_file.save(folder, start.merged(params, recipe.config.lora), about)

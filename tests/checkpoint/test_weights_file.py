@@ -102,3 +102,34 @@ def test_init_from_tells_everything_at_once(tmp_path):
 def test_config_is_plain_json(tmp_path):
     weights_file.save(tmp_path, params(), {"sizes": (1, 2)})
     assert json.loads((tmp_path / "config.json").read_text()) == {"sizes": [1, 2]}
+
+
+def onto_parent(folder, changed):
+    """`params()` in `folder`, and a folder in it that brings `changed` instead."""
+    about = {"model": {"llm": {"width": 3}, "dit": {"width": 1}}, "processor": {}}
+    weights_file.save(folder, params(), about)
+    own = {"model": {"llm": {"width": 3}}, "base": ".."}
+    weights_file.save(folder / "stage0", changed, own)
+    return folder / "stage0"
+
+
+def test_a_folder_inside_holds_only_what_differs(tmp_path):
+    changed = {"llm": params(2.0)["llm"]}
+    inside = onto_parent(tmp_path, changed)
+    made = weights_file.load(inside, params())
+    np.testing.assert_array_equal(
+        made["llm"]["dense"]["kernel"], changed["llm"]["dense"]["kernel"]
+    )
+    np.testing.assert_array_equal(made["dit"]["bias"], params()["dit"]["bias"])
+    about = weights_file.read_config(inside)
+    assert about["model"] == {"llm": {"width": 3}, "dit": {"width": 1}}
+    assert set(load_file(inside / "model.safetensors")) == {"llm/dense/kernel"}
+
+
+@pytest.mark.parametrize("base", ["/etc", "../..", "elsewhere", 1])
+def test_a_base_is_the_folder_above_or_nothing(tmp_path, base):
+    inside = onto_parent(tmp_path, {"llm": params()["llm"]})
+    about = json.loads((inside / "config.json").read_text()) | {"base": base}
+    (inside / "config.json").write_text(json.dumps(about))
+    with pytest.raises(BridgeError, match="may only be"):
+        weights_file.open_file(inside)

@@ -1,0 +1,115 @@
+"""Parameters before the first step: fresh, from files, taken over, adapted.
+
+A LoRA run's tree has one more branch, `lora`, beside the parts; the model itself never
+hears of it: `merged` gives the tree that it sees.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+
+from bridge_jax.checkpoint import init_from as init_from_lib
+from bridge_jax.core import rng, trees
+from bridge_jax.core.types import Array, Params
+from bridge_jax.layers import lora
+from bridge_jax.models import bundle as bundle_lib
+from bridge_jax.models.bitransformer import initialise
+from bridge_jax.sharding import place
+
+ADAPTERS = "lora"
+
+
+@dataclasses.dataclass(frozen=True)
+class Lora:
+    """Low-rank adapters instead of whole kernels.
+
+    Attributes:
+      rank: 0 for none.
+      alpha: the adapters' product is scaled by alpha / rank.
+      patterns: regular expressions found in the paths of the kernels to adapt.
+    """
+
+    rank: int = 0
+    alpha: float = 16.0
+    patterns: tuple[str, ...] = (r"vlm/llm/",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Where a run's parameters come from; the fields are those of `recipe.Config`."""
+
+    seed: int
+    init_from: Mapping[str, str]
+    aligner_init: str
+    adapters: Lora
+
+    def params(self, bundle: bundle_lib.Bundle, layout: place.Layout) -> Params:
+        """Initial parameters on the mesh, {part: ...} and the adapters if any.
+
+        Raises:
+          BridgeError: files or patterns that do not fit the model.
+        """
+        boxed = jax.eval_shape(bundle.init, self.seed)
+        params = {
+            name: self._part(name, boxed[name], bundle, layout) for name in bundle.parts
+        }
+        params = init_from_lib.init_from(params, self.init_from)
+        if self.aligner_init != "fresh":
+            params["aligner"] = _from_mt5(params, self.aligner_init)
+        if self.adapters.rank:
+            params[ADAPTERS] = self._adapters(boxed, layout)
+        return params
+
+    def _part(
+        self, name: str, boxed: Params, bundle: bundle_lib.Bundle, layout: place.Layout
+    ) -> Params:
+        """One part's initial values, or only their places if files bring them all.
+
+        Compiling an initialiser takes longer than reading the weights that replace it.
+        """
+        shapes = place.unbox(boxed)
+        paths = [f"{name}/{path}" for path in trees.flatten(shapes)]
+        given = tuple(f"{prefix.rstrip('/')}/" for prefix in self.init_from if prefix)
+        if "" in self.init_from or all(path.startswith(given) for path in paths):
+            return jax.tree.map(
+                lambda leaf, sharding: jax.ShapeDtypeStruct(
+                    leaf.shape, leaf.dtype, sharding=sharding
+                ),
+                shapes,
+                layout.shardings(boxed),
+            )
+
+        def fresh(seed: Array) -> Params:
+            return bundle.init_part(name, seed)
+
+        return place.init(layout, fresh, self.seed)
+
+    def _adapters(self, boxed: Params, layout: place.Layout) -> Params:
+        chosen = self.adapters
+
+        def fresh(seed: Array) -> Params:
+            key = rng.stream(seed, "init/lora")
+            return lora.init(boxed, chosen.patterns, chosen.rank, key)
+
+        return place.init(layout, fresh, self.seed)
+
+
+def merged(params: Params, adapters: Lora) -> Params:
+    """The parts as the model sees them, without the adapters' branch."""
+    if ADAPTERS not in params:
+        return params
+    parts = {name: tree for name, tree in params.items() if name != ADAPTERS}
+    return lora.merge(parts, params[ADAPTERS], adapters.alpha / adapters.rank)
+
+
+def _from_mt5(params: Params, how: str) -> Params:
+    """The aligner with mT5's weights in it, placed as it was."""
+    made = initialise.from_mt5(params["mt5"], params["aligner"], how)
+    # Copies: the step donates its parameters, and a buffer can be given away once.
+    return jax.tree.map(
+        lambda new, old: jax.device_put(jnp.copy(new), old.sharding),
+        made,
+        params["aligner"],
+    )
