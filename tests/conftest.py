@@ -33,6 +33,8 @@ jaxtyping.install_import_hook("bridge_jax", "shape_checks.check")
 # Warnings of others that we cannot mend, each as narrow as it can be.
 _TOLERATED = (
     "ignore:.*os.fork.*:RuntimeWarning",  # subprocess under jax's threads
+    # A restore that failed leaves TensorStore reads behind, which end after the loop.
+    "ignore:(?s).*Event loop is closed:pytest.PytestUnraisableExceptionWarning",
 )
 
 

@@ -19,6 +19,7 @@ from bridge_jax.data import processor
 from bridge_jax.models import build
 from bridge_jax.train import optim, stage1, stage2, state
 from bridge_jax.train import recipe as recipe_lib
+from bridge_jax.train import start
 from bridge_jax.train import step as step_lib
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -85,11 +86,14 @@ def test_it_trains_and_leaves_a_model(trained):
     assert all(np.isfinite(value) for record in records for value in record.values())
     assert set(trained.config.objectives) <= set(records[-1])
     about = weights_file.read_config(trained.workdir / "weights")
+    recipe = recipe_lib.make(trained.config)
     bundle = build.build(about["model"])
-    assert bundle.description() == recipe_lib.make(trained.config).bundle.description()
+    assert bundle.description() == recipe.bundle.description()
     config_lib.to_dataclass(processor.Config, about["processor"])
-    saved = weights_file.load(trained.workdir / "weights", trained.after)
-    jax.tree.map(np.testing.assert_array_equal, saved, plain(trained.state.averaged()))
+    # Adapters are merged into what is saved.
+    whole = plain(start.merged(trained.state.averaged(), recipe.config.lora))
+    saved = weights_file.load(trained.workdir / "weights", whole)
+    jax.tree.map(np.testing.assert_array_equal, saved, whole)
 
 
 @every_recipe
