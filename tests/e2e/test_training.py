@@ -17,9 +17,8 @@ from bridge_jax.core import runtime, trees
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import processor
 from bridge_jax.models import build
-from bridge_jax.train import optim, stage1, stage2, state
+from bridge_jax.train import optim, stage1, stage2, start, state
 from bridge_jax.train import recipe as recipe_lib
-from bridge_jax.train import start
 from bridge_jax.train import step as step_lib
 
 CONFIGS = Path(__file__).parents[2] / "configs"
