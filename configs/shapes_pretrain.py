@@ -31,7 +31,9 @@ def autoencoder():
             model=common.parts(common.TINY, "vae"),
             streams=dict(main=dict(source="shapes_images", batch=16)),
             objectives=dict(
-                autoencoder=dict(weight=1.0, squared_weight=2.0, kl_weight=1e-4)
+                autoencoder=dict(
+                    weight=1.0, squared_weight=2.0, kl_weight=2e-2, kl_warmup_steps=2000
+                )
             ),
             optim=dict(
                 learning_rate=3e-3,
@@ -39,7 +41,7 @@ def autoencoder():
                 warmup_steps=50,
                 ema_decay=0.995,
             ),
-            total_steps=3000,
+            total_steps=5000,
             log_every=100,
             checkpoint_every=500,
             pictures_every=0,
