@@ -24,6 +24,7 @@ COMMANDS = (
     "embed",
     "search",
     "evaluate",
+    "figures",
     "pretrain",
     "train",
     "export",

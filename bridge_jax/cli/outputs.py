@@ -6,7 +6,7 @@ Every function raises BridgeError for a place that cannot be written.
 import dataclasses
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -123,12 +123,22 @@ def _check_writable(folder: Path) -> None:
         raise BridgeError(f"{folder} cannot be written to; check its permissions")
 
 
+def write_text(path: Path, text: str) -> None:
+    """Replace a file's text."""
+    _replace(path, lambda staged: staged.write_text(text))
+
+
 def _write(path: Path, picture: np.ndarray) -> None:
+    _replace(path, lambda staged: Image.fromarray(picture).save(staged))
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """Write beside the target first, so that nothing half-written bears its name."""
-    handle, staged = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
     os.close(handle)
+    staged = Path(name)
     try:
-        Image.fromarray(picture).save(staged)
+        write(staged)
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(staged, 0o666 & ~umask)  # mkstemp lets nobody else read
@@ -136,4 +146,4 @@ def _write(path: Path, picture: np.ndarray) -> None:
     except OSError as error:
         raise BridgeError(f"cannot write {path}: {error.strerror or error}") from None
     finally:
-        Path(staged).unlink(missing_ok=True)
+        staged.unlink(missing_ok=True)

@@ -1,0 +1,39 @@
+"""Turn evaluations of one model into the table of figures of a page.
+
+bridge figures runs/test runs/heldout --into README.md
+"""
+
+import argparse
+from pathlib import Path
+
+from bridge_jax.core.errors import BridgeError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folders", type=Path, nargs="+", metavar="DIR", help="of bridge evaluate"
+    )
+    parser.add_argument(
+        "--into",
+        type=Path,
+        metavar="PAGE",
+        help="put it between <!-- figures --> and <!-- /figures --> of this file,"
+        " instead of printing it",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    from bridge_jax.cli import outputs
+    from bridge_jax.eval import published, records
+
+    by_split = {}
+    for folder in args.folders:
+        metrics = records.read_json(folder / "metrics.json")
+        if "settings" not in metrics:
+            raise BridgeError(f"{folder}: metrics.json is not of bridge evaluate")
+        by_split[metrics["settings"]["split"]] = metrics
+    if args.into is None:
+        print(published.markdown(by_split))
+        return
+    outputs.write_text(args.into, published.insert(args.into, by_split))
+    print(args.into)

@@ -1,0 +1,59 @@
+"""Figures for a page: evaluations of one model as a Markdown table between two marks."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.eval import summary
+
+BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
+HASH = 12  # letters of the weights' hash that are shown
+
+
+def markdown(by_split: Mapping[str, Mapping[str, Any]]) -> str:
+    """A row a figure, a column a split, targets in brackets, and what was measured.
+
+    Raises:
+      BridgeError: the evaluations are of different weights.
+    """
+    hashes = {metrics["settings"]["weights"] for metrics in by_split.values()}
+    if len(hashes) != 1:
+        raise BridgeError(
+            "these evaluations are of different weights; give those of one model"
+        )
+    lines = [
+        f"| | {' | '.join(by_split)} |",
+        f"|---|{'---|' * len(by_split)}",
+    ]
+    for row in summary.ROWS:
+        cells = [_cell(row, split, metrics) for split, metrics in by_split.items()]
+        if any(cells):
+            lines.append(f"| {row.label} | {' | '.join(cells)} |")
+    measured = f"Weights `{hashes.pop()[:HASH]}`; in brackets what they must reach."
+    return "\n".join([*lines, "", measured])
+
+
+def insert(page: Path, by_split: Mapping[str, Mapping[str, Any]]) -> str:
+    """The text of `page` with the table between its marks.
+
+    Raises:
+      BridgeError: the page cannot be read or has no such marks.
+    """
+    try:
+        text = page.read_text()
+    except OSError as error:
+        raise BridgeError(f"cannot read {page}: {error.strerror}") from None
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise BridgeError(f"{page} needs the marks {BEGIN} and {END}, once each")
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n\n{markdown(by_split)}\n\n{END}{after}"
+
+
+def _cell(row: summary.Row, split: str, metrics: Mapping[str, Any]) -> str:
+    value, target = row.value(metrics), row.targets.get(split)
+    if value is None:
+        return ""
+    wanted = "" if target is None else f" (≥ {target:.2f})"
+    return f"{value:.3f}{wanted}"

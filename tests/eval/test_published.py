@@ -1,0 +1,47 @@
+"""The table of figures on a page."""
+
+import json
+
+import pytest
+
+from bridge_jax.cli import main
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.eval import published
+
+
+def metrics(split, weights="0123456789abcdef", vqa=0.98):
+    return {
+        "vqa/exact_match": vqa,
+        "generation/queries/mean": 0.9,
+        "generation/text/mean": 0.6,
+        "settings": {"split": split, "weights": weights},
+    }
+
+
+def test_a_column_a_split_and_targets_in_brackets():
+    text = published.markdown({s: metrics(s) for s in ("test", "heldout")})
+    assert "| | test | heldout |" in text
+    assert "| questions answered | 0.980 (≥ 0.97) | 0.980 (≥ 0.93) |" in text
+    assert "| queries / text | 1.500 (≥ 0.95) | 1.500 (≥ 0.95) |" in text
+    assert "edited" not in text and "`0123456789ab`" in text
+
+
+def test_different_weights_are_refused():
+    both = {"test": metrics("test"), "heldout": metrics("heldout", weights="other")}
+    with pytest.raises(BridgeError, match="different weights"):
+        published.markdown(both)
+
+
+def test_the_command_replaces_what_stands_between_the_marks(tmp_path, capsys):
+    folder, page = tmp_path / "test", tmp_path / "page.md"
+    folder.mkdir()
+    (folder / "metrics.json").write_text(json.dumps(metrics("test")))
+    page.write_text("above\n<!-- figures -->\nold\n<!-- /figures -->\nbelow\n")
+    command = ["figures", str(folder), "--into", str(page)]
+    assert main.main(command) == 0
+    once = page.read_text()
+    assert once.startswith("above\n") and once.endswith("below\n") and "old" not in once
+    assert main.main(command) == 0 and page.read_text() == once
+    page.write_text("no marks")
+    assert main.main(command) == 2 and page.read_text() == "no marks"
+    assert "needs the marks" in capsys.readouterr().err
