@@ -32,7 +32,7 @@ def autoencoder():
             streams=dict(main=dict(source="shapes_images", batch=16)),
             objectives=dict(
                 autoencoder=dict(
-                    weight=1.0, squared_weight=2.0, kl_weight=2e-2, kl_warmup_steps=2000
+                    weight=1.0, squared_weight=2.0, kl_weight=3e-2, kl_warmup_steps=2000
                 )
             ),
             optim=dict(
