@@ -1,4 +1,4 @@
-"""Figures for a page: evaluations of one model as a Markdown table between two marks."""
+"""Figures for a page: evaluations of one model as a Markdown table between marks."""
 
 from collections.abc import Mapping
 from pathlib import Path
