@@ -3,6 +3,8 @@
     bridge pretrain --config configs/shapes_pretrain.py:autoencoder --workdir runs/vae
     bridge pretrain --config configs/shapes_pretrain.py:decoder --workdir runs/dit \\
         --config.init_from.vae=runs/vae:vae
+    bridge pretrain --config configs/shapes_pretrain.py:pixels --workdir runs/pixels \\
+        --config.init_from.vae=runs/vae:vae
     bridge pretrain --config configs/shapes_pretrain.py:vlm --workdir runs/vlm
 
 Each accepts `:tiny` after its name (`:vlm-tiny`): a few steps, to see that it runs.
@@ -10,7 +12,7 @@ Each accepts `:tiny` after its name (`:vlm-tiny`): a few steps, to see that it r
 
 from configs import common
 
-PARTS = ("autoencoder", "decoder", "vlm")
+PARTS = ("autoencoder", "pixels", "decoder", "vlm")
 VARIANTS = (*PARTS, *(f"{part}-tiny" for part in PARTS), "tiny")
 
 
@@ -18,7 +20,13 @@ def get_config(variant="vlm"):
     part, _, tiny = (variant or "vlm").partition("-")
     if part == "tiny":
         part, tiny = "vlm", "tiny"
-    config = {"autoencoder": autoencoder, "decoder": decoder, "vlm": vlm}[part]()
+    recipes = {
+        "autoencoder": autoencoder,
+        "pixels": pixels,
+        "decoder": decoder,
+        "vlm": vlm,
+    }
+    config = recipes[part]()
     return common.smoke(config) if tiny else config
 
 
@@ -49,6 +57,26 @@ def autoencoder():
     )
 
 
+def pixels():
+    """The autoencoder's way back to pixels, finished alone: the latents stay as they are.
+
+    So it may train while, or after, a latent decoder learns on them, as the fine-tuned
+    decoders of Stable Diffusion's autoencoder did.
+    """
+    config = autoencoder()
+    config.init_from = dict(vae="runs/vae:vae")
+    config.objectives.autoencoder = dict(
+        weight=1.0, squared_weight=8.0, kl_weight=0.0, noise_scale=0.3
+    )
+    config.optim.learning_rate = 2e-3
+    config.optim.trainable = (
+        (r"vae/(decoder|post_quant)/.*", True),
+        (r".*", False),
+    )
+    config.total_steps = 2500
+    return config
+
+
 def decoder():
     """Text-conditioned latent diffusion; its two text encoders learn with it."""
     return common.ConfigDict(
@@ -60,7 +88,7 @@ def decoder():
             streams=dict(main=dict(source="shapes_text_to_image", batch=64)),
             objectives=dict(diffusion=dict(weight=1.0, condition="text")),
             optim=dict(
-                learning_rate=1e-3,
+                learning_rate=1.5e-3,
                 schedule="cosine",
                 warmup_steps=200,
                 weight_decay=0.01,
@@ -68,7 +96,7 @@ def decoder():
                 ema_decay=0.999,
                 trainable=(("vae/.*", False), (".*", True)),
             ),
-            total_steps=12000,
+            total_steps=6500,
             log_every=100,
             checkpoint_every=500,
             pictures_every=0,
@@ -94,7 +122,7 @@ def vlm():
                 b2=0.99,
                 ema_decay=0.998,
             ),
-            total_steps=3000,
+            total_steps=2000,
             log_every=50,
             checkpoint_every=500,
             pictures_every=0,

@@ -35,6 +35,7 @@ train() {
 # The parts that OmniBridge takes as pretrained (stage 0).
 train vae configs/shapes_pretrain.py:autoencoder
 train dit configs/shapes_pretrain.py:decoder --config.init_from.vae="$runs/vae:vae"
+train pixels configs/shapes_pretrain.py:pixels --config.init_from.vae="$runs/vae:vae"
 train vlm configs/shapes_pretrain.py:vlm
 
 # Stage 1, behavioural alignment.
@@ -46,7 +47,7 @@ parts=(
   --config.init_from.mt5="$runs/dit:mt5"
   --config.init_from.bert="$runs/dit:bert"
   --config.init_from.dit="$runs/dit:dit"
-  --config.init_from.vae="$runs/vae:vae"
+  --config.init_from.vae="$runs/pixels:vae"
 )
 train adaption configs/shapes_stage2.py:adaption "${parts[@]}"
 train stage2 configs/shapes_stage2.py "${parts[@]}" --config.aligner_init=fresh \
@@ -61,7 +62,7 @@ bridge assemble "$preset" --force --dtype bfloat16 \
   --part mt5="$runs/dit" \
   --part bert="$runs/dit" \
   --part dit="$runs/dit" \
-  --part vae="$runs/vae"
+  --part vae="$runs/pixels"
 # Stage 0 differs from it in the LLM alone: the vision tower stands still in both stages.
 bridge assemble "$preset/stage0" --force --dtype bfloat16 --onto-parent \
   --part vlm/llm="$runs/vlm"

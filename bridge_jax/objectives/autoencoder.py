@@ -64,17 +64,20 @@ class Objective(base.Base):
         the smoother the latents and the easier they are to generate.
       kl_warmup_steps: steps in which it grows from 0, so that the autoencoder learns
         to reconstruct before it learns to be brief.
+      noise_scale: factor on the posterior's standard deviation. Below 1 to finish the
+        decoder alone: what it will be given are means, give or take a generator's error.
     """
 
     squared_weight: float = 2.0
     kl_weight: float = 1e-4
     kl_warmup_steps: int = 0
+    noise_scale: float = 1.0
 
     def __call__(self, view: view_lib.View) -> term.Term:
         images = view.images
         mean, logvar = view.bundle.apply("vae", view.params, images, method="encode")
         noise = jax.random.normal(view.rngs["autoencoder/noise"], mean.shape)
-        latents = mean + jnp.exp(0.5 * logvar) * noise
+        latents = mean + self.noise_scale * jnp.exp(0.5 * logvar) * noise
         drawn = view.bundle.apply("vae", view.params, latents, method="decode")
         error, pixels = absolute_error(drawn, images)
         squared, _ = squared_error(drawn, images)
