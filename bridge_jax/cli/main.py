@@ -25,6 +25,7 @@ COMMANDS = (
     "search",
     "evaluate",
     "figures",
+    "parity",
     "pretrain",
     "train",
     "export",

@@ -31,6 +31,7 @@ MAY_IMPORT = {
     },
     "inference": {"core", "sharding", "models", "diffusion", "data", "checkpoint"},
     "eval": {"core", "data", "inference"},
+    "parity": {"core", "layers", "data", "diffusion", "models", "objectives"},
     "cli": set(),  # filled below: everything
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT) | {""}

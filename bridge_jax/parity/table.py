@@ -1,0 +1,43 @@
+"""A comparison as text."""
+
+from bridge_jax.parity import comparison, run
+
+HEAD = ("case", "array", "shape", "max abs error", "relative", "tolerance", "verdict")
+
+
+def text(result: run.Result) -> str:
+    """Every row, then what was left out and why, then the verdict."""
+    rows = [HEAD, *(_cells(row) for row in result.rows)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
+    lines = [
+        "  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows
+    ]
+    if result.left_out:
+        lines += ["", "not compared:"]
+        lines += [f"  {name}: {reason}" for name, reason in result.left_out]
+    wrong = [row for row in result.rows if not row.holds]
+    lines += ["", _verdict(len(result.rows), len(wrong), result)]
+    return "\n".join(lines)
+
+
+def _cells(row: comparison.Row) -> tuple[str, ...]:
+    kind, _, rest = row.name.partition("/")
+    case, _, array = rest.rpartition("/")
+    if kind == "grad":  # tensor names have no slash, cases may
+        array = f"gradient of {array}"
+    return (
+        case if kind != "w" else "",
+        array if kind != "w" else rest,
+        "x".join(map(str, row.shape)) or "scalar",
+        f"{row.absolute:.2e}",
+        f"{row.relative:.2e}",
+        f"{row.tolerance:.0e}" if row.tolerance else "exact",
+        "holds" if row.holds else "FAILS",
+    )
+
+
+def _verdict(total: int, wrong: int, result: run.Result) -> str:
+    if wrong:
+        return f"{wrong} of {total} FAIL"
+    worst = max((row.relative for row in result.rows), default=0.0)
+    return f"all {total} hold; largest relative error {worst:.1e}"
