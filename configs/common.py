@@ -42,7 +42,7 @@ TINY = dict(
         family="autoencoder_kl",
         size="tiny",
         block_out_channels=(16, 32, 64, 64),
-        scaling_factor=1.99,  # 1 / root mean square of its latents, as logged
+        scaling_factor=1.45,  # 1 / root mean square of its latents, as logged
     ),
 )
 

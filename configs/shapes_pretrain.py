@@ -111,7 +111,7 @@ def vlm():
             entry="pretrain",
             seed=0,
             model=common.parts(common.TINY, "vlm"),
-            streams=dict(main=dict(source="shapes_caption", batch=64)),
+            streams=dict(main=dict(source="shapes_caption", batch=64, tinted=0.0)),
             objectives=dict(sft=dict(weight=1.0)),
             optim=dict(
                 learning_rate=2e-3,

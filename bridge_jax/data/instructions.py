@@ -14,12 +14,16 @@ class Instructions:
       draw: asks for the caption of a picture to be drawn; {prompt}.
       edit: asks, after a picture, for the caption of the edited picture; {instruction}.
       system: text of the system message, or None for no such message.
+      look_first: a picture is described before anything else is said of it, so that
+        a small model has in words what it is asked about: the image description that
+        OmniBridge's reasoning begins with, as a turn of its own.
     """
 
     describe: str
     draw: str
     edit: str
     system: str | None
+    look_first: bool = False
 
 
 SETS = {
@@ -28,6 +32,7 @@ SETS = {
         draw="Draw: {prompt}",
         edit="Edit: {instruction}",
         system=None,
+        look_first=True,
     ),
     "full": Instructions(
         describe="Describe this image in one sentence.",

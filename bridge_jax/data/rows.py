@@ -80,3 +80,19 @@ def memory(marked: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
     index = np.zeros(length, np.int32)
     index[: len(found)] = found
     return index, np.arange(length) < len(found)
+
+
+def weigh_replies(response: np.ndarray, evenness: float) -> np.ndarray:
+    """Weights of a row's tokens in its loss: [T] bool -> [T] float32.
+
+    A reply is a run of response tokens. With `evenness` 0 every token counts alike,
+    with 1 every reply does, however long; between, a reply of n tokens counts
+    n ** (1 - evenness).
+    """
+    padded = np.concatenate([[False], response, [False]]).astype(np.int8)
+    starts = np.flatnonzero(np.diff(padded) == 1)
+    stops = np.flatnonzero(np.diff(padded) == -1)
+    weights = np.zeros(len(response), np.float32)
+    for start, stop in zip(starts, stops, strict=True):
+        weights[start:stop] = (stop - start) ** -evenness
+    return weights

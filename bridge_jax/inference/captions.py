@@ -8,7 +8,7 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 from bridge_jax.data import chat, text_encoding
 from bridge_jax.data import processor as processor_lib
-from bridge_jax.inference import decode
+from bridge_jax.inference import decode, looking
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.inputs import Picture
 from bridge_jax.inference.results import Caption
@@ -30,11 +30,10 @@ def of_edits(
     instructions: Sequence[str],
 ) -> list[Caption]:
     """The LLM's captions of `pictures` after the edits."""
-    processor = engine.processor
-    rows = [
-        decode.Conversation(processor.edit(text, None, picture.grid), (picture,))
-        for picture, text in zip(pictures, instructions, strict=True)
-    ]
+    wish = engine.processor.words.edit
+    texts = [wish.format(instruction=text) for text in instructions]
+    seen = [(picture,) for picture in pictures]
+    rows = looking.conversations(engine, params, seen, texts)
     return _written(engine, params, rows, instructions, "imagining")
 
 

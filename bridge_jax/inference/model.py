@@ -11,7 +11,7 @@ import numpy as np
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 from bridge_jax.data import processor as processor_lib
-from bridge_jax.inference import batching, captions, decode, inputs
+from bridge_jax.inference import batching, captions, decode, inputs, looking
 from bridge_jax.inference import edit as edit_lib
 from bridge_jax.inference import embed as embed_lib
 from bridge_jax.inference import generate as generate_lib
@@ -73,6 +73,9 @@ class Model:
     ) -> list[Answer]:
         """Answer questions about pictures.
 
+        Where `Instructions.look_first` says so, the model describes each picture to
+        itself before it answers.
+
         Args:
           images: for each question one picture, a list of pictures, or None.
           questions: N texts; strings that look like control tokens stay text.
@@ -83,11 +86,12 @@ class Model:
         inputs.same_length(images, questions, "images and questions")
         self.engine.need("chat", "vlm")
         _check_choice(max_new_tokens, temperature, seed)
-        pictures = inputs.grouped(images, self.processor.config)
-        conversations = [
-            self._question(text, seen)
-            for text, seen in zip(questions, pictures, strict=True)
+        pictures = [
+            tuple(seen) for seen in inputs.grouped(images, self.processor.config)
         ]
+        conversations = looking.conversations(
+            self.engine, self.params, pictures, questions
+        )
         choice = decode.Choice(max_new_tokens, float(temperature), seed)
         names = [
             b"".join(p.pixels.tobytes() for p in seen) + text.encode()
@@ -172,17 +176,6 @@ class Model:
         if images is not None:
             return embed_lib.images(self.engine, self.params, images)
         return embed_lib.texts(self.engine, self.params, texts)
-
-    def _question(
-        self, text: str, seen: Sequence[inputs.Picture]
-    ) -> decode.Conversation:
-        content = [{"type": "image"}] * len(seen) + [{"type": "text", "text": text}]
-        row = self.processor.render(
-            [{"role": "user", "content": content}],
-            [picture.grid for picture in seen],
-            answer=True,
-        )
-        return decode.Conversation(row, tuple(seen))
 
 
 def _check_choice(max_new_tokens: int, temperature: float, seed: int) -> None:

@@ -49,6 +49,18 @@ def test_pictures_are_packed_in_order():
     assert fields["coordinates"].shape == (64, 2) and not fields["patches"][48:].any()
 
 
+@pytest.mark.parametrize(
+    ("evenness", "wanted"), [(0.0, 2.0), (1.0, 1.0), (0.5, 2**0.5)]
+)
+def test_replies_are_weighed_by_length(evenness, wanted):
+    response = np.array([0, 1, 1, 0, 1, 1, 1, 1], bool)
+    weights = rows.weigh_replies(response, evenness)
+    assert weights.dtype == np.float32
+    np.testing.assert_array_equal(weights > 0, response)
+    assert weights[1:3].sum() == pytest.approx(wanted)
+    assert weights[4:].sum() == pytest.approx(4 ** (1 - evenness))
+
+
 # --- the processor ---------------------------------------------------------------
 
 GRID = (1, 8, 8)

@@ -11,6 +11,8 @@ from bridge_jax.core import rooms
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import chat, pipeline
 from bridge_jax.data.shapes import language, palette
+from bridge_jax.data.shapes.stream import Stream as Choices
+from bridge_jax.data.streams import shapes_caption
 
 STREAMS = rooms.names("bridge_jax.data.streams", "Stream")
 QWEN = miniature.PROCESSOR.qwen
@@ -69,6 +71,26 @@ def test_training_never_names_a_heldout_pair(source):
     assert [i for i in range(20) if heldout_pairs(texts(heldout(i)))]
 
 
+def test_tinted_pictures_teach_shapes_without_colors():
+    """Colors without a name are far from all that have one, and are not named."""
+    stream, nameless = make("shapes_caption", tinted=1.0), 0
+    for index in range(40):
+        rng = Choices(0, "train", index, "caption")
+        assert rng.coin(1.0)
+        image, caption = shapes_caption._tinted(rng, "train")
+        assert caption in QWEN.decode(stream(index)["vlm"]["tokens"])
+        assert not heldout_pairs(caption)
+        *things, _ = caption.split(", ")
+        for thing in things:
+            nameless += not any(color in thing for color in palette.COLORS)
+            assert re.match(r"a (small|large) (\w+ )?\w+ [a-z ]+$", thing)
+    assert nameless > 20
+    tint = np.array(shapes_caption._tint(Choices(0, "train", 1, "x"), "gray"))
+    colors = np.array(list(palette.COLORS.values()))
+    assert np.linalg.norm(colors - tint, axis=1).min() >= 40
+    assert np.linalg.norm(np.array(palette.BACKGROUNDS["gray"]) - tint) >= 80
+
+
 def answers(tokens):
     """What the chat format says is the assistant's: bool [T]."""
     mask, opening = np.zeros(len(tokens), bool), QWEN.encode_text("assistant\n")
@@ -85,7 +107,7 @@ def test_only_what_the_assistant_says_is_learnt(source):
     stream = make(source)
     for index in range(30):
         row = stream(index)
-        tokens, mask = row["vlm"]["tokens"], row["loss_mask"]
+        tokens, mask = row["vlm"]["tokens"], row["loss_mask"] > 0
         np.testing.assert_array_equal(mask, answers(tokens))
         assert mask.sum() >= 2 and tokens[np.flatnonzero(mask)[-1]] == END
 

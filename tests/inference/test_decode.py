@@ -1,13 +1,17 @@
 """Answers: cached decoding against full passes, stops, and indifference to batches."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import rows
-from bridge_jax.inference import batching, decode, inputs
+from bridge_jax.data import chat, rows
+from bridge_jax.data import processor as processor_lib
+from bridge_jax.inference import batching, decode, inputs, looking, results
+from bridge_jax.inference.engine import Engine
 from bridge_jax.models.qwen2_vl import cache as kv
 
 NEW = 6
@@ -22,7 +26,7 @@ def answers(model, pictures):
 
 def _full_pass(model, tokens, picture):
     """The likeliest next token, by one pass without a cache, padded on the right."""
-    engine, length = model.engine, 64
+    engine, length = model.engine, 192
     processor = engine.processor
 
     @jax.jit
@@ -34,7 +38,9 @@ def _full_pass(model, tokens, picture):
         return engine.bundle.apply("vlm", params, hidden, method="logits")[0, last]
 
     seen = processor.look_at(picture)
-    row = processor.ask(QUESTIONS[0], None, seen[1])
+    shown = tuple(inputs.pictures([picture], processor.config))
+    [look] = looking.descriptions(engine, model.params, [shown])
+    row = looking.conversation(engine, shown, QUESTIONS[0], look).row
     for _ in range(tokens):
         fields = rows.language([row], length, processor.qwen.pad_id)
         fields = {k: v for k, v in fields.items() if k not in ("response", "caption")}
@@ -66,9 +72,7 @@ def test_an_answer_does_not_depend_on_its_batch(model, answers, pictures):
 
 def test_each_row_stops_on_its_own(model, pictures):
     engine, processor = model.engine, model.processor
-    conversations = [
-        decode.Conversation(model._question(text, []).row) for text in QUESTIONS[:2]
-    ]
+    conversations = [looking.conversation(engine, (), text) for text in QUESTIONS[:2]]
     batch = decode.prepare(engine, conversations)
     batch["numbers"] = np.zeros(2, np.uint32)
     shared = {
@@ -142,18 +146,58 @@ def test_states_of_a_prefill_are_those_of_decoding(model):
 
 
 def test_a_question_is_rendered_as_in_training(model, pictures):
-    processor = model.processor
+    """Picture, what was seen, question: the turns of `shapes_instruct`."""
+    processor, caption = model.processor, "a small red star top, on a gray background"
     fitted = processor.look_at(pictures[0])
-    seen = inputs.pictures([pictures[0]], processor.config)
-    ours = model._question(QUESTIONS[0], seen)
-    theirs = processor.ask(QUESTIONS[0], None, fitted[1])
+    seen = tuple(inputs.pictures([pictures[0]], processor.config))
+    look = results.Answer(caption, np.zeros(0, np.int32), True)
+    ours = looking.conversation(model.engine, seen, QUESTIONS[0], look)
+    user = [{"type": "text", "text": QUESTIONS[0]}]
+    theirs = chat.follow(
+        [
+            processor.describe(caption, fitted[1]),
+            processor.render(
+                [{"role": "user", "content": user}], answer=True, begins=False
+            ),
+        ]
+    )
     assert ours.row.tokens.tolist() == theirs.tokens.tolist()
     np.testing.assert_array_equal(seen[0].patches()[0], fitted[0])
 
 
+def test_equal_pictures_are_looked_at_once(model, pictures, monkeypatch):
+    asked = []
+
+    def answers(engine, params, conversations, *rest):
+        asked.extend(conversations)
+        return [
+            results.Answer(f"look {i}", np.zeros(0, np.int32), True)
+            for i in range(len(conversations))
+        ]
+
+    monkeypatch.setattr(decode, "answers", answers)
+    one, other = inputs.pictures(list(pictures[:2]), model.processor.config)
+    rows = [(one,), (), (other,), (one,)]
+    made = looking.conversations(model.engine, model.params, rows, ["why?"] * 4)
+    assert len(asked) == 2
+    said = [model.processor.qwen.decode(row.row.tokens) for row in made]
+    assert ["look 0" in text for text in said] == [True, False, False, True]
+    assert ["look 1" in text for text in said] == [False, False, True, False]
+
+
+def test_a_model_that_need_not_look_answers_at_once(model, pictures):
+    plain = dataclasses.replace(model.processor.config, instructions="full")
+    processor = processor_lib.Processor(plain)
+    engine = Engine(model.engine.bundle, processor, model.engine.layout)
+    shown = tuple(inputs.pictures([pictures[0]], plain))
+    [row] = looking.conversations(engine, model.params, [shown], [QUESTIONS[0]])
+    said = engine.processor.qwen.decode(row.row.tokens)
+    assert said.count("user") == 1 and said.count("assistant") == 2  # and the system's
+
+
 def test_control_strings_stay_text(model):
-    row = model._question("<|im_end|><|image_pad|>", []).row
-    plain = model._question("words", []).row
+    row = looking.conversation(model.engine, (), "<|im_end|><|image_pad|>").row
+    plain = looking.conversation(model.engine, (), "words").row
     control = sorted(model.processor.qwen.added.values())
     count = np.isin(row.tokens, control).sum()
     assert count == np.isin(plain.tokens, control).sum()

@@ -2,11 +2,14 @@
 
 import functools
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from bridge_jax.data.shapes import palette
 from bridge_jax.data.shapes.scene import Scene
+
+Tint = tuple[int, int, int]  # RGB, 0..255
 
 SUPERSAMPLE = 8
 # Half the width of a mask's window: the largest radius, and slack for soft edges.
@@ -88,15 +91,20 @@ def clip(start: int) -> tuple[slice, slice]:
     return slice(low, high), slice(low - start, high - start)
 
 
-def render(scene: Scene) -> np.ndarray:
-    """The picture of a scene, uint8 [64, 64, 3] (height, width, RGB)."""
+def render(scene: Scene, tints: Mapping[int, Tint] | None = None) -> np.ndarray:
+    """The picture of a scene, uint8 [64, 64, 3] (height, width, RGB).
+
+    `tints` gives objects, by number, another color than their named one.
+    """
+    tints = tints or {}
     shape = (palette.IMAGE_SIZE, palette.IMAGE_SIZE, 3)
     picture = np.empty(shape, np.float32)
     picture[:] = palette.BACKGROUNDS[scene.background]
-    for thing in scene.objects:
+    for number, thing in enumerate(scene.objects):
+        color = tints.get(number, palette.COLORS[thing.color])
         cover, top, left = mask(thing.shape, thing.radius, thing.x, thing.y)
         (rows, window_rows), (columns, window_columns) = clip(top), clip(left)
         alpha = cover[window_rows, window_columns, None]
         patch = picture[rows, columns]
-        patch += alpha * (np.asarray(palette.COLORS[thing.color], np.float32) - patch)
+        patch += alpha * (np.asarray(color, np.float32) - patch)
     return (picture + 0.5).astype(np.uint8)

@@ -1,7 +1,7 @@
 """Noun phrases and captions, and the reading of canonical captions."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from bridge_jax.data.shapes import palette, scene
 from bridge_jax.data.shapes.scene import Object, Scene
@@ -25,15 +25,18 @@ def join(phrases: Sequence[str]) -> str:
     return ", ".join(phrases[:-1]) + " and " + phrases[-1]
 
 
-def canonical(described: Scene) -> str:
+def canonical(described: Scene, nameless: Collection[int] = ()) -> str:
     """The caption that fixes a scene but for jitter; `parse_caption` is its inverse.
 
-    It has at most 35 words and commas.
+    It has at most 35 words and commas. Objects whose numbers are in `nameless` go
+    without their color.
     """
-    parts = [
-        f"a {thing.size} {thing.color} {thing.shape} {thing.place}"
-        for thing in described.objects
-    ]
+    parts = []
+    for number, thing in enumerate(described.objects):
+        words = [thing.size, thing.color, thing.shape, thing.place]
+        if number in nameless:
+            words.remove(thing.color)
+        parts.append(f"a {' '.join(words)}")
     parts.append(f"on {article(described.background)} background")
     return ", ".join(parts)
 

@@ -5,9 +5,13 @@ import dataclasses
 import numpy as np
 
 from bridge_jax.data import processor, shapes_world
-from bridge_jax.data.shapes import language
+from bridge_jax.data.shapes import draw, language, palette, splits
+from bridge_jax.data.shapes import scene as scene_lib
 from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import ENDLESS
+
+# A color without a name is this far from every named one; those are 80 apart.
+UNLIKE_NAMED, UNLIKE_BACKGROUND = 40, 80
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,6 +21,9 @@ class Stream:
     Attributes:
       length: T.
       num_patches: P.
+      tinted: share of pictures in which objects may have colors that no word is for;
+        captions leave those out. They teach shapes apart from colors: without them the
+        model never names a pair of color and shape that it has not seen.
     """
 
     processor: processor.Processor
@@ -24,14 +31,54 @@ class Stream:
     seed: int = 0
     length: int = 72
     num_patches: int = 64
+    tinted: float = 0.0
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         item = shapes_world.Source(self.split, self.seed, ENDLESS)[index]
         rng = Choices(self.seed, self.split, index, "caption")
-        scene = item.rewrite.scene if rng.coin(0.2) else item.scene
-        picture = self.processor.look_at(shapes_world.render(scene))
-        row = self.processor.describe(language.canonical(scene), picture[1])
+        if self.tinted and rng.coin(self.tinted):
+            image, caption = _tinted(rng, self.split)
+        else:
+            scene = item.rewrite.scene if rng.coin(0.2) else item.scene
+            image, caption = shapes_world.render(scene), language.canonical(scene)
+        picture = self.processor.look_at(image)
+        row = self.processor.describe(caption, picture[1])
         fields, response, _ = self.processor.vlm(
             [row], [picture], self.length, self.num_patches
         )
         return {"vlm": fields, "loss_mask": response}
+
+
+def _tinted(rng: Choices, split: str) -> tuple[np.ndarray, str]:
+    """A picture with colors that have no name, and its caption without them.
+
+    Which color an object would have had says nothing then, so any shape may be tinted;
+    objects that keep their color form pairs of the split.
+    """
+    pairs = [rng.choice(splits.pairs(split)) for _ in range(1 + rng.below(4))]
+    scene = scene_lib.arrange(rng, pairs)
+    tints, nameless = {}, set()
+    for number, _ in enumerate(scene.objects):
+        if rng.coin(0.6):
+            tints[number] = _tint(rng, scene.background)
+            nameless.add(number)
+        elif rng.coin(0.25):
+            nameless.add(number)
+    shapes = [
+        dataclasses.replace(one, shape=rng.choice(palette.SHAPES))
+        if number in tints
+        else one
+        for number, one in enumerate(scene.objects)
+    ]
+    scene = scene_lib.Scene(scene.background, tuple(shapes))
+    return draw.render(scene, tints), language.canonical(scene, nameless)
+
+
+def _tint(rng: Choices, background: str) -> draw.Tint:
+    named = np.array(list(palette.COLORS.values()))
+    behind = np.array(palette.BACKGROUNDS[background])
+    while True:
+        tint = tuple(rng.below(256) for _ in range(3))
+        far = np.linalg.norm(named - tint, axis=1).min() >= UNLIKE_NAMED
+        if far and np.linalg.norm(behind - tint) >= UNLIKE_BACKGROUND:
+            return tint

@@ -1,7 +1,8 @@
 """Stage 1: questions, captions, prompts to rewrite and edits to caption, mixed.
 
-A row is either one conversation about one picture with several turns, or a pack of
-rewritings without a picture. Only what the assistant says is learnt.
+A row is either one conversation about one picture with several turns, the first of
+which describes it where `Instructions.look_first` says so, or a pack of rewritings
+without a picture. Only what the assistant says is learnt.
 """
 
 import dataclasses
@@ -9,32 +10,38 @@ import dataclasses
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import chat, processor, shapes_world
+from bridge_jax.data import chat, processor, rows, shapes_world
 from bridge_jax.data.chat import Row
 from bridge_jax.data.shapes import language, questions, splits
 from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import ENDLESS
 
+MOST_QUESTIONS = 8
+
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """Row: vlm {...}, loss_mask [T].
+    """Row: vlm {...}, loss_mask [T] float32, see `rows.weigh_replies`.
 
     Attributes:
       length: T; as many turns as fit are kept, and one must fit.
       num_patches: P.
-      rewrite, edit, describe: shares of rows whose first turn is of that kind; the
-        rest begin with a question.
+      rewrite: share of rows that rewrite prompts.
+      edit: share of the other rows that caption an edit before questions follow.
+      describe: share of them that are asked for a description then.
+      evenness: see `rows.weigh_replies`. Answers are short: by tokens alone, captions
+        would have nearly all the weight.
     """
 
     processor: processor.Processor
     split: str = "train"
     seed: int = 0
-    length: int = 112
+    length: int = 144
     num_patches: int = 64
-    rewrite: float = 0.15
+    rewrite: float = 0.1
     edit: float = 0.3
-    describe: float = 0.1
+    describe: float = 0.05
+    evenness: float = 0.5
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         rng = Choices(self.seed, self.split, index, "instruct")
@@ -47,7 +54,8 @@ class Stream:
         fields, response, _ = self.processor.vlm(
             conversations, pictures, self.length, self.num_patches
         )
-        return {"vlm": fields, "loss_mask": response}
+        weights = rows.weigh_replies(response, self.evenness)
+        return {"vlm": fields, "loss_mask": weights}
 
     def _rewritings(self, rng: Choices) -> list[Row]:
         """Single-turn conversations until the row is full."""
@@ -63,16 +71,12 @@ class Stream:
             packed.append(row)
 
     def _conversation(self, rng: Choices, item: shapes_world.Item):
-        first = rng.weighted(
-            ("edit", "describe", "question"),
-            (self.edit, self.describe, 1.0 - self.edit - self.describe),
-        )
-        scene = item.edit.source if first == "edit" else item.scene
+        edited = rng.coin(self.edit)
+        scene = item.edit.source if edited else item.scene
         picture = self.processor.look_at(shapes_world.render(scene))
-        turns = self._turns(rng, first, item, scene)
-        rows: list[Row] = []
-        for question, reply in turns:
-            begins = not rows
+        turns: list[Row] = []
+        for question, reply in self._turns(rng, item, scene, edited):
+            begins = not turns
             content = [{"type": "text", "text": question}]
             if begins:
                 content = [{"type": "image"}, *content]
@@ -84,11 +88,11 @@ class Stream:
                 [picture[1]] if begins else [],
                 begins=begins,
             )
-            if sum(len(one.tokens) for one in [*rows, row]) > self.length:
+            if sum(len(one.tokens) for one in [*turns, row]) > self.length:
                 break
-            rows.append(row)
-        self._check_started(rows)
-        return chat.follow(rows), picture
+            turns.append(row)
+        self._check_started(turns)
+        return chat.follow(turns), picture
 
     def _check_started(self, kept: list[Row]) -> None:
         if not kept:
@@ -97,16 +101,19 @@ class Stream:
                 "greater length"
             )
 
-    def _turns(self, rng: Choices, first: str, item: shapes_world.Item, scene):
+    def _turns(self, rng: Choices, item: shapes_world.Item, scene, edited: bool):
         words = self.processor.words
         turns = []
-        if first == "edit":
+        described = (words.describe, language.canonical(scene))
+        if words.look_first:
+            turns.append(described)
+        if edited:
             caption = {"type": "caption", "text": language.canonical(item.edit.target)}
             wish = words.edit.format(instruction=item.edit.instruction)
             turns.append((wish, [caption]))
-        if first == "describe":
-            turns.append((words.describe, language.canonical(scene)))
-        asked = questions.ask(rng, scene, splits.pairs(self.split), 6)
+        if rng.coin(self.describe):
+            turns.append(described)
+        asked = questions.ask(rng, scene, splits.pairs(self.split), MOST_QUESTIONS)
         return turns + [(one.question, one.answer) for one in asked]
 
 

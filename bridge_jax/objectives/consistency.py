@@ -1,0 +1,45 @@
+"""LatentUMM's losses (arXiv 2605.17766): do the maps around a latent space agree?
+
+Each returns (value_sum, weight), float32 scalars; rows are weighed alike. Gradients
+flow through both sides, as released.
+"""
+
+import jax
+import jax.numpy as jnp
+
+Pair = tuple[jax.Array, jax.Array]
+
+
+def distance(a: jax.Array, b: jax.Array) -> Pair:
+    """Mean squared difference of a and b, [B, D], summed over rows; weight = B.
+
+    The modal loss of a text's latent and its image's, the task loss of a latent and
+    what comes back of it, the target loss of what was generated and a teacher's.
+    """
+    difference = a.astype(jnp.float32) - b.astype(jnp.float32)
+    rows = jnp.mean(jnp.square(difference), axis=-1)
+    return jnp.sum(rows), jnp.float32(rows.shape[0])
+
+
+def cosine(a: jax.Array, b: jax.Array, eps: float = 1e-8) -> jax.Array:
+    """Cosine of a and b, [..., D] -> float32 [...]."""
+    a, b = a.astype(jnp.float32), b.astype(jnp.float32)
+    lengths = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)
+    return jnp.sum(a * b, axis=-1) / jnp.maximum(lengths, eps)
+
+
+def rollouts(latent: jax.Array, noise: jax.Array, sigma: float) -> jax.Array:
+    """latent [B, D], noise [K, B, D] of variance 1 -> disturbed latents [K, B, D]."""
+    return latent[None] + sigma * noise
+
+
+def spread(scores: jax.Array) -> Pair:
+    """-log sigmoid(best - worst) of scores [K, B]; weight = B. The released form.
+
+    It falls when the gap between the best and the worst rollout grows. One rollout
+    has no gap: 0.
+    """
+    if scores.shape[0] < 2:
+        return jnp.float32(0.0), jnp.float32(scores.shape[1])
+    gap = jnp.max(scores, axis=0) - jnp.min(scores, axis=0)
+    return -jnp.sum(jax.nn.log_sigmoid(gap)), jnp.float32(scores.shape[1])
