@@ -1,18 +1,27 @@
 """The parts that OmniBridge takes as pretrained, on the shapes world.
 
-    bridge pretrain --config configs/shapes_pretrain.py:autoencoder --workdir runs/vae
-    bridge pretrain --config configs/shapes_pretrain.py:decoder --workdir runs/dit \\
-        --config.init_from.vae=runs/vae:vae
-    bridge pretrain --config configs/shapes_pretrain.py:pixels --workdir runs/pixels \\
-        --config.init_from.vae=runs/vae:vae
-    bridge pretrain --config configs/shapes_pretrain.py:vlm --workdir runs/vlm
+    bridge pretrain --config configs/shapes_pretrain.py:autoencoder --workdir runs/vae1
+    bridge pretrain --config configs/shapes_pretrain.py:smoother --workdir runs/vae2
+    bridge pretrain --config configs/shapes_pretrain.py:smoothest --workdir runs/vae3
+    bridge pretrain --config configs/shapes_pretrain.py:pixels --workdir runs/vae
+    bridge pretrain --config configs/shapes_pretrain.py:decoder --workdir runs/dit
+    bridge pretrain --config configs/shapes_pretrain.py:vlm --workdir runs/vlm1
+    bridge pretrain --config configs/shapes_pretrain.py:vlm_tinted --workdir runs/vlm
 
 Each accepts `:tiny` after its name (`:vlm-tiny`): a few steps, to see that it runs.
 """
 
 from configs import common
 
-PARTS = ("autoencoder", "pixels", "decoder", "vlm")
+PARTS = (
+    "autoencoder",
+    "smoother",
+    "smoothest",
+    "pixels",
+    "decoder",
+    "vlm",
+    "vlm_tinted",
+)
 VARIANTS = (*PARTS, *(f"{part}-tiny" for part in PARTS), "tiny")
 
 
@@ -20,18 +29,17 @@ def get_config(variant="vlm"):
     part, _, tiny = (variant or "vlm").partition("-")
     if part == "tiny":
         part, tiny = "vlm", "tiny"
-    recipes = {
-        "autoencoder": autoencoder,
-        "pixels": pixels,
-        "decoder": decoder,
-        "vlm": vlm,
-    }
-    config = recipes[part]()
+    recipes = (autoencoder, smoother, smoothest, pixels, decoder, vlm, vlm_tinted)
+    config = {recipe.__name__: recipe for recipe in recipes}[part]()
     return common.smoke(config) if tiny else config
 
 
 def autoencoder():
-    """KL autoencoder: absolute error and a light pull of the latents to N(0, 1)."""
+    """KL autoencoder, first of three runs: it learns to reconstruct.
+
+    The next two pull its latents to N(0, 1), a little and then harder: the smoother
+    they are, the easier they are to generate.
+    """
     return common.ConfigDict(
         dict(
             entry="pretrain",
@@ -39,9 +47,7 @@ def autoencoder():
             model=common.parts(common.TINY, "vae"),
             streams=dict(main=dict(source="shapes_images", batch=16)),
             objectives=dict(
-                autoencoder=dict(
-                    weight=1.0, squared_weight=2.0, kl_weight=3e-2, kl_warmup_steps=2000
-                )
+                autoencoder=dict(weight=1.0, squared_weight=2.0, kl_weight=1e-4)
             ),
             optim=dict(
                 learning_rate=3e-3,
@@ -49,12 +55,31 @@ def autoencoder():
                 warmup_steps=50,
                 ema_decay=0.995,
             ),
-            total_steps=5000,
+            total_steps=3000,
             log_every=100,
             checkpoint_every=500,
             pictures_every=0,
         )
     )
+
+
+def smoother():
+    """The autoencoder's second run; its third is `smoothest`."""
+    config = autoencoder()
+    config.init_from = dict(vae="runs/vae1:vae")
+    config.objectives.autoencoder.kl_weight = 5e-3
+    config.optim.learning_rate = 1e-3
+    config.total_steps = 1000
+    return config
+
+
+def smoothest():
+    """The autoencoder's third run."""
+    config = smoother()
+    config.init_from = dict(vae="runs/vae2:vae")
+    config.objectives.autoencoder.kl_weight = 2e-2
+    config.total_steps = 800
+    return config
 
 
 def pixels():
@@ -64,7 +89,7 @@ def pixels():
     decoders of Stable Diffusion's autoencoder did.
     """
     config = autoencoder()
-    config.init_from = dict(vae="runs/vae:vae")
+    config.init_from = dict(vae="runs/vae3:vae")
     config.objectives.autoencoder = dict(
         weight=1.0, squared_weight=8.0, kl_weight=0.0, noise_scale=0.3
     )
@@ -73,7 +98,7 @@ def pixels():
         (r"vae/(decoder|post_quant)/.*", True),
         (r".*", False),
     )
-    config.total_steps = 2500
+    config.total_steps = 2000
     return config
 
 
@@ -84,11 +109,11 @@ def decoder():
             entry="pretrain",
             seed=0,
             model=common.parts(common.TINY, "mt5", "bert", "dit", "vae"),
-            init_from=dict(vae="runs/vae:vae"),
+            init_from=dict(vae="runs/vae3:vae"),
             streams=dict(main=dict(source="shapes_text_to_image", batch=64)),
             objectives=dict(diffusion=dict(weight=1.0, condition="text")),
             optim=dict(
-                learning_rate=1.5e-3,
+                learning_rate=1e-3,
                 schedule="cosine",
                 warmup_steps=200,
                 weight_decay=0.01,
@@ -96,7 +121,7 @@ def decoder():
                 ema_decay=0.999,
                 trainable=(("vae/.*", False), (".*", True)),
             ),
-            total_steps=6500,
+            total_steps=8000,
             log_every=100,
             checkpoint_every=500,
             pictures_every=0,
@@ -111,7 +136,9 @@ def vlm():
             entry="pretrain",
             seed=0,
             model=common.parts(common.TINY, "vlm"),
-            streams=dict(main=dict(source="shapes_caption", batch=64, tinted=0.0)),
+            streams=dict(
+                main=dict(source="shapes_caption", batch=64, tinted=0.0, slips=0.0)
+            ),
             objectives=dict(sft=dict(weight=1.0)),
             optim=dict(
                 learning_rate=2e-3,
@@ -128,3 +155,15 @@ def vlm():
             pictures_every=0,
         )
     )
+
+
+def vlm_tinted():
+    """The same goes on among colors without names: see `streams/shapes_caption.py`."""
+    config = vlm()
+    config.init_from = dict(vlm="runs/vlm1:vlm")
+    config.streams.main.tinted = 0.5
+    config.streams.main.slips = 0.3
+    config.optim.learning_rate = 1e-3
+    config.optim.warmup_steps = 100
+    config.total_steps = 1200
+    return config

@@ -32,7 +32,7 @@ def get_config(variant=""):
                 ema_decay=0.998,
                 trainable=(("vlm/vision/.*", False), (".*", True)),
             ),
-            total_steps=2000,
+            total_steps=1500,
             log_every=50,
             checkpoint_every=500,
             pictures_every=0,

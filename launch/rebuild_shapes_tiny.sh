@@ -33,10 +33,14 @@ train() {
 }
 
 # The parts that OmniBridge takes as pretrained (stage 0).
-train vae configs/shapes_pretrain.py:autoencoder
-train dit configs/shapes_pretrain.py:decoder --config.init_from.vae="$runs/vae:vae"
-train pixels configs/shapes_pretrain.py:pixels --config.init_from.vae="$runs/vae:vae"
-train vlm configs/shapes_pretrain.py:vlm
+pretrain=configs/shapes_pretrain.py
+train vae1 $pretrain:autoencoder
+train vae2 $pretrain:smoother --config.init_from.vae="$runs/vae1:vae"
+train vae3 $pretrain:smoothest --config.init_from.vae="$runs/vae2:vae"
+train vae $pretrain:pixels --config.init_from.vae="$runs/vae3:vae"
+train dit $pretrain:decoder --config.init_from.vae="$runs/vae3:vae"
+train vlm1 $pretrain:vlm
+train vlm $pretrain:vlm_tinted --config.init_from.vlm="$runs/vlm1:vlm"
 
 # Stage 1, behavioural alignment.
 train stage1 configs/shapes_stage1.py --config.init_from.vlm="$runs/vlm:vlm"
@@ -47,7 +51,7 @@ parts=(
   --config.init_from.mt5="$runs/dit:mt5"
   --config.init_from.bert="$runs/dit:bert"
   --config.init_from.dit="$runs/dit:dit"
-  --config.init_from.vae="$runs/pixels:vae"
+  --config.init_from.vae="$runs/vae:vae"
 )
 train adaption configs/shapes_stage2.py:adaption "${parts[@]}"
 train stage2 configs/shapes_stage2.py "${parts[@]}" --config.aligner_init=fresh \
@@ -62,7 +66,7 @@ bridge assemble "$preset" --force --dtype bfloat16 \
   --part mt5="$runs/dit" \
   --part bert="$runs/dit" \
   --part dit="$runs/dit" \
-  --part vae="$runs/pixels"
+  --part vae="$runs/vae"
 # Stage 0 differs from it in the LLM alone: the vision tower stands still in both stages.
 bridge assemble "$preset/stage0" --force --dtype bfloat16 --onto-parent \
   --part vlm/llm="$runs/vlm"

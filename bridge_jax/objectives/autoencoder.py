@@ -62,15 +62,12 @@ class Objective(base.Base):
         background at first: its median ignores small objects.
       kl_weight: of the KL divergence, mean over latent values. The stronger the pull,
         the smoother the latents and the easier they are to generate.
-      kl_warmup_steps: steps in which it grows from 0, so that the autoencoder learns
-        to reconstruct before it learns to be brief.
       noise_scale: factor on the posterior's standard deviation. Below 1 to finish the
         decoder alone: what it will be given are means, give or take a generator's error.
     """
 
     squared_weight: float = 2.0
     kl_weight: float = 1e-4
-    kl_warmup_steps: int = 0
     noise_scale: float = 1.0
 
     def __call__(self, view: view_lib.View) -> term.Term:
@@ -84,8 +81,7 @@ class Objective(base.Base):
         kl, values = kl_divergence(mean, logvar)
         # Weighed as a mean over latent values beside a mean over pixels.
         total = error + self.squared_weight * squared
-        grown = jnp.minimum((view.step + 1) / max(self.kl_warmup_steps, 1), 1.0)
-        total += grown * self.kl_weight * kl * (pixels / values)
+        total += self.kl_weight * kl * (pixels / values)
         second_moment = jnp.sum(jnp.square(mean))
         metrics = {
             "squared_error": (squared, pixels),

@@ -17,11 +17,12 @@ def cross_entropy(
 
     Args:
       logits: float32 [B, T, V].
-      tokens: int [B, T].
-      mask: bool [B, T], True on response tokens; position 0 has no prediction.
+      tokens: int [B, T], what is to be said.
+      mask: bool or float [B, T], the weight of each token, 0 on what is no response;
+        position 0 has no prediction.
 
     Returns:
-      (sum of -log p, number of response tokens, number predicted exactly), float32.
+      Weighted (sum of -log p, number of tokens, number predicted exactly), float32.
     """
     targets, counted = tokens[:, 1:], mask[:, 1:].astype(jnp.float32)
     log_p = jax.nn.log_softmax(logits[:, :-1].astype(jnp.float32), axis=-1)
@@ -32,9 +33,14 @@ def cross_entropy(
 
 @dataclasses.dataclass(frozen=True)
 class Objective(base.Base):
-    """Reads `vlm` and `loss_mask` [B, T] of its stream."""
+    """Reads `vlm` and `loss_mask` [B, T] of its stream.
+
+    `targets` [B, T], where the stream has them, are to be said in place of the tokens
+    that are read.
+    """
 
     def __call__(self, view: view_lib.View) -> term.Term:
-        tokens, mask = view.batch["vlm"]["tokens"], view.batch["loss_mask"]
+        tokens = view.batch.get("targets", view.batch["vlm"]["tokens"])
+        mask = view.batch["loss_mask"]
         total, count, right = cross_entropy(view.logits(), tokens, mask)
         return term.Term(total, count, {"token_accuracy": (right, count)})

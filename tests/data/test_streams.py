@@ -77,7 +77,7 @@ def test_tinted_pictures_teach_shapes_without_colors():
     for index in range(40):
         rng = Choices(0, "train", index, "caption")
         assert rng.coin(1.0)
-        image, caption = shapes_caption._tinted(rng, "train")
+        _, caption = shapes_caption._tinted(rng, "train")
         assert caption in QWEN.decode(stream(index)["vlm"]["tokens"])
         assert not heldout_pairs(caption)
         *things, _ = caption.split(", ")
@@ -89,6 +89,21 @@ def test_tinted_pictures_teach_shapes_without_colors():
     colors = np.array(list(palette.COLORS.values()))
     assert np.linalg.norm(colors - tint, axis=1).min() >= 40
     assert np.linalg.norm(np.array(palette.BACKGROUNDS["gray"]) - tint) >= 80
+
+
+def test_slips_are_read_and_not_said():
+    stream, whole = make("shapes_caption", slips=0.5), make("shapes_caption")
+    colors = [QWEN.encode_text(f" {color}")[0] for color in palette.COLORS]
+    slipped = 0
+    for index in range(20):
+        row, plain = stream(index), whole(index)
+        np.testing.assert_array_equal(row["targets"], plain["vlm"]["tokens"])
+        changed = row["vlm"]["tokens"] != row["targets"]
+        assert row["loss_mask"][changed].all()
+        assert np.isin(row["vlm"]["tokens"][changed], colors).all()
+        assert np.isin(row["targets"][changed], colors).all()
+        slipped += changed.sum()
+    assert slipped > 10
 
 
 def answers(tokens):

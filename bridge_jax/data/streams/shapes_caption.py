@@ -16,14 +16,16 @@ UNLIKE_NAMED, UNLIKE_BACKGROUND = 40, 80
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """Row: vlm {...}, loss_mask [T].
+    """Row: vlm {...}, loss_mask [T], targets [T].
 
     Attributes:
       length: T.
       num_patches: P.
       tinted: share of pictures in which objects may have colors that no word is for;
-        captions leave those out. They teach shapes apart from colors: without them the
-        model never names a pair of color and shape that it has not seen.
+        captions leave those out. They teach shapes apart from colors.
+      slips: share of color words for which the model reads any color, though it has to
+        say the right one. What it says next it must then see: otherwise the words
+        alone tell it that some colors and shapes never go together.
     """
 
     processor: processor.Processor
@@ -32,6 +34,7 @@ class Stream:
     length: int = 72
     num_patches: int = 64
     tinted: float = 0.0
+    slips: float = 0.0
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         item = shapes_world.Source(self.split, self.seed, ENDLESS)[index]
@@ -46,7 +49,19 @@ class Stream:
         fields, response, _ = self.processor.vlm(
             [row], [picture], self.length, self.num_patches
         )
-        return {"vlm": fields, "loss_mask": response}
+        targets = fields["tokens"]
+        if self.slips:
+            fields["tokens"] = self._slipped(rng, targets, response)
+        return {"vlm": fields, "loss_mask": response, "targets": targets}
+
+    def _slipped(self, rng: Choices, tokens: np.ndarray, response: np.ndarray):
+        colors = [self.processor.qwen.encode_text(f" {c}") for c in palette.COLORS]
+        ids = [ids[0] for ids in colors]  # their first tokens, should they have several
+        read = tokens.copy()
+        for place in np.flatnonzero(response & np.isin(tokens, ids)):
+            if rng.coin(self.slips):
+                read[place] = rng.choice(ids)
+        return read
 
 
 def _tinted(rng: Choices, split: str) -> tuple[np.ndarray, str]:
