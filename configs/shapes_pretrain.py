@@ -83,7 +83,7 @@ def smoothest():
 
 
 def pixels():
-    """The autoencoder's way back to pixels, finished alone: the latents stay as they are.
+    """The autoencoder's way back to pixels, finished alone: the latents stay.
 
     So it may train while, or after, a latent decoder learns on them, as the fine-tuned
     decoders of Stable Diffusion's autoencoder did.

@@ -118,13 +118,22 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     Raises:
       BridgeError: it is unreadable.
     """
-    config = _read_json(Path(folder) / CONFIG)
+    config = read_own_config(folder)
     above = _base(Path(folder))
     if above is None:
         return config
     base = read_config(above)
     own = {name: value for name, value in config.items() if name != "base"}
     return base | own | {"model": base.get("model", {}) | config.get("model", {})}
+
+
+def read_own_config(folder: str | Path) -> dict[str, Any]:
+    """The config beside the weights as it stands, its base's left out.
+
+    Raises:
+      BridgeError: it is unreadable.
+    """
+    return _read_json(Path(folder) / CONFIG)
 
 
 def _base(folder: Path) -> Path | None:

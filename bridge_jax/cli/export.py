@@ -1,26 +1,33 @@
-"""Write the weights of a run or a preset to another folder.
+"""Write the weights of a run or a preset to another folder, in any layout.
 
-The result is model.safetensors and config.json: load it with `bridge_jax.load`, start
-runs from it with --config.init_from, or read it with safetensors alone.
+FORMAT flax is ours, model.safetensors and config.json: load it with `bridge_jax.load`,
+start runs from it with --config.init_from, or read it with safetensors alone. The
+others are those of `bridge import`, for the programs that the layouts come from.
 
-    bridge export runs/stage2 exported --dtype bfloat16
-    bridge export runs/stage2 at500 --step 500
+    bridge export flax runs/stage2 exported --dtype bfloat16
+    bridge export flax runs/stage2 at500 --step 500
+    bridge export qwen2_vl exported qwen
 """
 
 import argparse
 from pathlib import Path
 
 from bridge_jax.cli import arguments, outputs
+from bridge_jax.core.errors import BridgeError
+
+OURS = "flax"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("format", help="flax, qwen2_vl, mt5, bert, ...")
     parser.add_argument("source", help="work directory, folder with weights, or preset")
     parser.add_argument("out", type=Path)
     parser.add_argument("--force", action="store_true", help="replace weights there")
     parser.add_argument(
         "--step",
         type=arguments.natural,
-        help="a checkpoint of the work directory instead of its finished weights",
+        help="a checkpoint of the work directory instead of its finished weights"
+        " (flax only)",
     )
     arguments.add_dtype(parser)
     arguments.add_machine(parser)
@@ -28,6 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     arguments.start(args)
+    if args.format == OURS:
+        _ours(args)
+    else:
+        _theirs(args)
+
+
+def _ours(args: argparse.Namespace) -> None:
     from bridge_jax.checkpoint import weights_file
     from bridge_jax.cli import saved_model
 
@@ -35,3 +49,24 @@ def run(args: argparse.Namespace) -> None:
     dtypes = arguments.dtypes(args)
     found = saved_model.read(args.source, args.step)
     print(found.stored_as(dtypes).save(args.out))
+
+
+def _theirs(args: argparse.Namespace) -> None:
+    from bridge_jax.checkpoint import locate, weights_file
+    from bridge_jax.convert import plan
+    from bridge_jax.convert import run as convert
+
+    plan.named(args.format)
+    outputs.check_folder(args.out, args.force, holding=convert.CONFIG)
+    source = locate.locate(args.source)
+    if args.step is not None or arguments.dtypes(args):
+        raise BridgeError(
+            f"--step and --dtype are for flax: bridge export flax {args.source} FOLDER"
+            f" first, then bridge export {args.format} FOLDER {args.out}"
+        )
+    if "base" in weights_file.read_own_config(source):
+        raise BridgeError(
+            f"{args.source} holds only what differs from the folder above it: bridge"
+            f" export flax {args.source} FOLDER first"
+        )
+    print(convert.export(args.format, source, args.out))

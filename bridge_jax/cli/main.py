@@ -10,6 +10,7 @@ interrupted a run that was saved; 130 after Ctrl-C. Anything else is a bug.
 
 import argparse
 import importlib
+import keyword
 import sys
 from collections.abc import Sequence
 
@@ -28,6 +29,7 @@ COMMANDS = (
     "parity",
     "pretrain",
     "train",
+    "import",
     "export",
     "assemble",
 )
@@ -76,7 +78,8 @@ def parser() -> arguments.Parser:
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        module = importlib.import_module(f"bridge_jax.cli.{name}")
+        file = f"{name}_" if keyword.iskeyword(name) else name
+        module = importlib.import_module(f"bridge_jax.cli.{file}")
         one = commands.add_parser(
             name,
             help=module.__doc__.splitlines()[0],

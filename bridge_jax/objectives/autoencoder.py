@@ -63,7 +63,8 @@ class Objective(base.Base):
       kl_weight: of the KL divergence, mean over latent values. The stronger the pull,
         the smoother the latents and the easier they are to generate.
       noise_scale: factor on the posterior's standard deviation. Below 1 to finish the
-        decoder alone: what it will be given are means, give or take a generator's error.
+        decoder alone: what it will be given are means, give or take a generator's
+        error.
     """
 
     squared_weight: float = 2.0

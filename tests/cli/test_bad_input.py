@@ -166,7 +166,9 @@ def test_folders_without_permission(refused, tmp_path):
         ["assemble", "out"],
         ["assemble", "out", "--part", "dit"],
         ["assemble", "out", "--part", "dit=nowhere"],
-        ["export", "nowhere", "out"],
+        ["export", "flax", "nowhere", "out"],
+        ["export", "bert", "nowhere", "out"],
+        ["import", "bert", "nowhere", "out"],
     ],
     ids=" ".join,
 )
@@ -238,7 +240,7 @@ def test_damaged_weights(refused, folder, tmp_path):
     data = (folder / "model.safetensors").read_bytes()
     (broken / "model.safetensors").write_bytes(data[: len(data) // 2])
     refused("chat", "hello", "--model", broken)
-    refused("export", broken, "out")
+    refused("export", "flax", broken, "out")
     (broken / "model.safetensors").write_bytes(data)
     (broken / "config.json").write_text("{")
     refused("chat", "hello", "--model", broken)

@@ -52,7 +52,7 @@ def test_edit_search_and_chat(bridge, tmp_path):
 
 
 def test_export_and_assemble_keep_every_tensor(bridge, folder):
-    assert bridge("export", folder, "copy")[0] == 0
+    assert bridge("export", "flax", folder, "copy")[0] == 0
     one, other = (weights_file.load(f, dtype=None) for f in (folder, "copy"))
     one, other = trees.flatten(one), trees.flatten(other)
     assert one.keys() == other.keys()

@@ -13,7 +13,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 import documented
 
 COMMANDS = documented.commands()
-QUICK = ("generate", "chat", "edit", "embed", "search", "export", "assemble")
+QUICK = (
+    "generate",
+    "chat",
+    "edit",
+    "embed",
+    "search",
+    "export",
+    "import",
+    "assemble",
+)
 
 
 def test_commands_are_found():

@@ -1,0 +1,8 @@
+"""One file a layout. Each has
+
+BASE        of its files' names, "model" for model.safetensors
+IGNORED     pattern -> reason, tensors of released files that we have no use for
+read        (config.json, shapes) -> the model's description, {part: {"family", ...}}
+rules       {part: config} -> {part: weight table}
+write       ({part: config}, config.json it came with or {}) -> config.json
+"""

@@ -1,0 +1,143 @@
+"""Import and export, tensor by tensor."""
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bridge_jax.checkpoint import weights_file
+from bridge_jax.convert import plan, tensors, writer
+from bridge_jax.core import config as config_lib
+from bridge_jax.core import log
+from bridge_jax.core.errors import BridgeError
+
+SHARD_BYTES = 5 * 10**9  # as transformers cuts
+CONFIG = "config.json"
+
+
+def import_(name: str, source: Path, target: Path) -> str:
+    """Read a released layout and write ours: model.safetensors and config.json.
+
+    Nothing in `target` loads before all is there. Tensors keep their dtype.
+
+    Returns:
+      One line that says what was written.
+
+    Raises:
+      BridgeError: no such format, files that are not what they say, or every tensor
+        that does not fit.
+    """
+    form = plan.named(name)
+    found = tensors.open_folder(source, form.BASE)
+    about = tensors.read_json(source / CONFIG)
+    try:
+        model = form.read(about, found.shapes)
+        moves, ignored = plan.importing(form, model, found)
+    except BridgeError as error:
+        raise BridgeError(f"{source} as {name}: {error}") from None
+    told = {
+        "model": plan.description(model),
+        "processor": getattr(form, "PROCESSOR", {}),
+        "source": {"format": name, "config": about},
+    }
+    target.mkdir(parents=True, exist_ok=True)
+    _forget(target)
+    say = _Progress(moves, f"reading {name}")
+    specs = {move.target: move.spec for move in moves}
+    file = target / weights_file.WEIGHTS
+    with writer.Writer(file, specs, {"format": "flax"}) as out:
+        for move in say:
+            out.write(move.target, plan.read(move, found, importing=True))
+        out.finish()
+        out.rename()
+    _write_json(target / weights_file.CONFIG, told)
+    left = f", {len(ignored)} left out" if ignored else ""
+    return f"{target}: {', '.join(model)}; {len(moves)} tensors{left}; {say.speed()}"
+
+
+def export(
+    name: str, source: Path, target: Path, shard_bytes: int = SHARD_BYTES
+) -> str:
+    """Read our layout and write a released one, in shards with an index if large.
+
+    Raises:
+      BridgeError: no such format, or a model that does not fit it.
+    """
+    form = plan.named(name)
+    found = tensors.open_folder(source)
+    about = weights_file.read_config(source)
+    model = about.get("model")
+    if not isinstance(model, Mapping):
+        raise BridgeError(f"{source / CONFIG} describes no model")
+    moves = plan.exporting(form, model, found)
+    parts = {move.source.split("/")[0] for move in moves}
+    configs = plan.configs({part: model[part] for part in model if part in parts})
+    came_with = about.get("source", {})
+    original = came_with.get("config", {}) if came_with.get("format") == name else {}
+    target.mkdir(parents=True, exist_ok=True)
+    _forget(target)
+    say = _Progress(moves, f"writing {name}")
+    shards = list(plan.shards(moves, shard_bytes))
+    files = _names(form.BASE, len(shards))
+    with contextlib.ExitStack() as stack:
+        turn, staged = iter(say), []
+        for file, shard in zip(files, shards, strict=True):
+            specs = {move.target: move.spec for move in shard}
+            out = stack.enter_context(
+                writer.Writer(target / file, specs, {"format": "pt"})
+            )
+            for move in shard:
+                next(turn)
+                out.write(move.target, plan.read(move, found, importing=False))
+            out.finish()
+            staged.append(out)
+        next(turn, None)
+        for out in staged:
+            out.rename()
+    if len(files) > 1:
+        where = {m.target: f for f, s in zip(files, shards, strict=True) for m in s}
+        size = sum(writer.nbytes(move.spec) for move in moves)
+        index = {"metadata": {"total_size": size}, "weight_map": where}
+        _write_json(target / f"{form.BASE}{tensors.INDEX}", index)
+    _write_json(target / CONFIG, form.write(configs, original))
+    return f"{target}: {len(moves)} tensors in {len(files)} file(s); {say.speed()}"
+
+
+def _names(base: str, count: int) -> list[str]:
+    if count == 1:
+        return [f"{base}.safetensors"]
+    return [
+        f"{base}-{number:05}-of-{count:05}.safetensors"
+        for number in range(1, count + 1)
+    ]
+
+
+def _forget(target: Path) -> None:
+    """Without its config.json a folder does not load, whatever else is in it."""
+    (target / CONFIG).unlink(missing_ok=True)
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    staged = path.with_name(path.name + writer.PARTIAL)
+    staged.write_text(config_lib.to_json(value) + "\n", encoding="utf-8")
+    os.replace(staged, path)
+
+
+class _Progress:
+    """Moves under a progress bar, and how fast they went."""
+
+    def __init__(self, moves: list[plan.Move], description: str):
+        self.moves, self.description = moves, description
+        self.bytes = sum(writer.nbytes(move.spec) for move in moves)
+        self.seconds = 0.0
+
+    def __iter__(self):
+        began = time.perf_counter()
+        yield from log.progress(self.moves, self.description)
+        self.seconds = time.perf_counter() - began
+
+    def speed(self) -> str:
+        megabytes = self.bytes / 1e6
+        return f"{megabytes:.1f} MB, {megabytes / max(self.seconds, 1e-9):.0f} MB/s"
