@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -13,10 +13,10 @@ import numpy as np
 
 from bridge_jax.convert import formats, writer
 from bridge_jax.convert.tensors import Tensors
-from bridge_jax.core import trees
+from bridge_jax.core import trees, weights
 from bridge_jax.core.config import suggest
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.core.weights import TRANSFORMS, Rule
+from bridge_jax.core.weights import Rule
 from bridge_jax.models import build
 
 _SHOWN = 12
@@ -24,18 +24,18 @@ _SHOWN = 12
 
 @dataclasses.dataclass(frozen=True)
 class Move:
-    """One tensor's way.
+    """What one tensor to be written is made of.
 
     Attributes:
-      source: its name where it is read.
+      sources: names where it is read; several where it is joined of pieces.
       target: its name where it is written.
-      rule: says how it turns.
+      rules: of the sources, in their order, when importing; its own when exporting.
       spec: dtype and shape where it is written.
     """
 
-    source: str
+    sources: tuple[str, ...]
     target: str
-    rule: Rule
+    rules: tuple[Rule, ...]
     spec: writer.Spec
 
 
@@ -90,26 +90,19 @@ def importing(
         floating one.
     """
     wanted = shapes(model)
-    moves, problems, used = [], [], set()
+    moves: list[Move] = []
+    problems: list[str] = []
+    used: set[str] = set()
     for part, table in form.rules(configs(model)).items():
-        for rule in table:
-            path = f"{part}/{rule.path}"
-            source = _found(form, rule.reference, tensors)
-            if source is None:
-                near = _near(rule.reference, tensors, problems)
-                problems.append(f"missing: {rule.reference}{near}")
+        for path, rules in weights.by_path(table).items():
+            sources = _sources(form, rules, tensors, problems)
+            used |= set(sources)
+            if len(sources) < len(rules):
                 continue
-            used.add(source)
-            turned = _turned(rule, tensors.shapes[source])
-            if turned != wanted[path]:
-                problems.append(
-                    f"{source} has shape {tensors.shapes[source]}: the config makes it"
-                    f" {_released(rule, wanted[path])}"
-                )
-            if not _floats(tensors.dtypes[source]):
-                problems.append(f"{source} is {tensors.dtypes[source]}: not a weight")
-            spec = (tensors.dtypes[source], wanted[path])
-            moves.append(Move(source, path, rule, spec))
+            shape = wanted[f"{part}/{path}"]
+            problems += _misfits(rules, sources, shape, tensors)
+            spec = (tensors.dtypes[sources[0]], shape)
+            moves.append(Move(sources, f"{part}/{path}", tuple(rules), spec))
     left = [name for name in tensors if name not in used]
     patterns = [re.compile(pattern) for pattern in form.IGNORED]
     ignored = [name for name in left if any(p.fullmatch(name) for p in patterns)]
@@ -145,9 +138,8 @@ def exporting(
             elif tensors.shapes[path] != wanted[path]:
                 problems.append(f"{path} has shape {tensors.shapes[path]}")
             else:
-                shape = _released(rule, wanted[path])
-                spec = (tensors.dtypes[path], shape)
-                moves.append(Move(path, rule.reference, rule, spec))
+                spec = (tensors.dtypes[path], _released(rule, wanted[path]))
+                moves.append(Move((path,), rule.reference, (rule,), spec))
     _raise(problems)
     return moves
 
@@ -161,24 +153,43 @@ def _found(form: ModuleType, name: str, tensors: Tensors) -> str | None:
     return next((one for one in (name, *others) if one in tensors.shapes), None)
 
 
-def _turned(rule: Rule, shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Our shape of a released one; None where it cannot be turned at all."""
-    try:
-        return tuple(TRANSFORMS[rule.transform][0](_hollow(shape)).shape)
-    except (ValueError, IndexError):
-        return None
+def _sources(
+    form: ModuleType, rules: Sequence[Rule], tensors: Tensors, problems: list[str]
+) -> tuple[str, ...]:
+    """Where the tensors of `rules` are; those that are nowhere become problems."""
+    found = []
+    for rule in rules:
+        source = _found(form, rule.reference, tensors)
+        if source is None:
+            near = _near(rule.reference, tensors, problems)
+            problems.append(f"missing: {rule.reference}{near}")
+        else:
+            found.append(source)
+    return tuple(found)
+
+
+def _misfits(
+    rules: Sequence[Rule],
+    sources: Sequence[str],
+    wanted: tuple[int, ...],
+    tensors: Tensors,
+) -> Iterator[str]:
+    types = {tensors.dtypes[source] for source in sources}
+    for rule, source in zip(rules, sources, strict=True):
+        shape, dtype = tensors.shapes[source], tensors.dtypes[source]
+        right = _released(rule, wanted)
+        if shape != right:
+            yield f"{source} has shape {shape}: the config makes it {right}"
+        if not _floats(dtype):
+            yield f"{source} is {dtype}: not a weight"
+        elif len(types) > 1:
+            yield f"{source} is {dtype}: what it is joined with is another type"
 
 
 def _released(rule: Rule, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The released shape of one of ours."""
-    if rule.shape is not None:
-        return rule.shape
-    return tuple(TRANSFORMS[rule.transform][1](_hollow(shape), rule.shape).shape)
-
-
-def _hollow(shape: tuple[int, ...]) -> np.ndarray:
-    """An array of that shape that takes one byte."""
-    return np.broadcast_to(np.zeros((), np.int8), shape)
+    hollow = np.zeros(shape, np.dtype([]))  # shape without content: no byte is taken
+    return tuple(weights.undone(rule, hollow).shape)
 
 
 def _near(name: str, known: Iterable[str], problems: list[str]) -> str:
@@ -199,10 +210,11 @@ def _raise(problems: list[str]) -> None:
 
 
 def read(move: Move, tensors: Tensors, importing: bool) -> np.ndarray:
-    """The tensor of a move, turned."""
-    there, back = TRANSFORMS[move.rule.transform]
-    array = tensors[move.source]
-    return there(array) if importing else back(array, move.spec[1])
+    """The tensor to be written."""
+    arrays = [tensors[name] for name in move.sources]
+    if importing:
+        return weights.turned(move.rules, arrays)
+    return weights.undone(move.rules[0], arrays[0])
 
 
 def shards(moves: list[Move], most: int) -> Iterator[list[Move]]:

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from bridge_jax.checkpoint import weights_file
@@ -30,8 +31,8 @@ def import_(name: str, source: Path, target: Path) -> str:
         that does not fit.
     """
     form = plan.named(name)
-    found = tensors.open_folder(source, form.BASE)
-    about = tensors.read_json(source / CONFIG)
+    found = _open(form, source)
+    about = _about(form, source)
     try:
         model = form.read(about, found.shapes)
         moves, ignored = plan.importing(form, model, found)
@@ -72,13 +73,35 @@ def export(
     if not isinstance(model, Mapping):
         raise BridgeError(f"{source / CONFIG} describes no model")
     moves = plan.exporting(form, model, found)
-    parts = {move.source.split("/")[0] for move in moves}
+    parts = {name.split("/")[0] for move in moves for name in move.sources}
     configs = plan.configs({part: model[part] for part in model if part in parts})
     came_with = about.get("source", {})
     original = came_with.get("config", {}) if came_with.get("format") == name else {}
     target.mkdir(parents=True, exist_ok=True)
     _forget(target)
     say = _Progress(moves, f"writing {name}")
+    if hasattr(form, "save"):
+        arrays = {m.target: plan.read(m, found, importing=False) for m in say}
+        return f"{target}: {len(moves)} tensors in {form.save(target, arrays)}"
+    files = _write_shards(form, target, moves, found, shard_bytes, say)
+    _write_json(target / CONFIG, form.write(configs, original))
+    return f"{target}: {len(moves)} tensors in {files} file(s); {say.speed()}"
+
+
+def _open(form: ModuleType, source: Path) -> tensors.Tensors:
+    if hasattr(form, "open_source"):
+        return form.open_source(source)
+    return tensors.open_folder(source, form.BASE)
+
+
+def _about(form: ModuleType, source: Path) -> dict[str, Any]:
+    if getattr(form, "NO_CONFIG", False):
+        return {}
+    return tensors.read_json(source / CONFIG)
+
+
+def _write_shards(form, target, moves, found, shard_bytes, say) -> int:
+    """All files under their names once all are on the disk; their number."""
     shards = list(plan.shards(moves, shard_bytes))
     files = _names(form.BASE, len(shards))
     with contextlib.ExitStack() as stack:
@@ -101,8 +124,7 @@ def export(
         size = sum(writer.nbytes(move.spec) for move in moves)
         index = {"metadata": {"total_size": size}, "weight_map": where}
         _write_json(target / f"{form.BASE}{tensors.INDEX}", index)
-    _write_json(target / CONFIG, form.write(configs, original))
-    return f"{target}: {len(moves)} tensors in {len(files)} file(s); {say.speed()}"
+    return len(files)
 
 
 def _names(base: str, count: int) -> list[str]:

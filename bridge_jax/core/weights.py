@@ -20,13 +20,20 @@ class Rule:
     """One tensor: its reference name, our `/`-joined path, and how to turn it.
 
     `shape` is the reference shape; only `patch` and `squeeze0` need it, to undo
-    themselves on export.
+    themselves on export. `piece` (number, of) says that the tensor is one of several
+    equal pieces, along their first axis, of what stands at the path.
     """
 
     reference: str
     path: str
     transform: str = "copy"
     shape: tuple[int, ...] | None = None
+    piece: tuple[int, int] | None = None
+
+
+def _swap(array: np.ndarray) -> np.ndarray:
+    """The second half of the first axis, then the first."""
+    return np.roll(array, len(array) // 2, axis=0)
 
 
 def _undo_patch(array: np.ndarray, shape: tuple[int, ...] | None) -> np.ndarray:
@@ -49,7 +56,36 @@ TRANSFORMS: dict[str, _Pair] = {
     # A stride = kernel convolution is a linear layer on flattened patches.
     "patch": (lambda a: a.reshape(a.shape[0], -1).T, _undo_patch),
     "squeeze0": (lambda a: a[0], lambda a, s: a[None]),
+    # Shift and scale the other way round.
+    "swap": (_swap, lambda a, s: _swap(a)),
+    "swap_transpose": (lambda a: _swap(a).T, lambda a, s: _swap(a.T)),
 }
+
+
+def by_path(rules: Sequence[Rule]) -> dict[str, list[Rule]]:
+    """path -> its rules, pieces in order."""
+    found: dict[str, list[Rule]] = {}
+    for rule in rules:
+        found.setdefault(rule.path, []).append(rule)
+    return {
+        path: sorted(several, key=lambda rule: rule.piece or (0, 1))
+        for path, several in found.items()
+    }
+
+
+def turned(rules: Sequence[Rule], arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Ours of the reference tensors of one path, in the order of `by_path`."""
+    whole = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    return TRANSFORMS[rules[0].transform][0](whole)
+
+
+def undone(rule: Rule, array: np.ndarray) -> np.ndarray:
+    """The reference tensor of what stands at the rule's path."""
+    whole = TRANSFORMS[rule.transform][1](array, rule.shape)
+    if rule.piece is None:
+        return whole
+    number, of = rule.piece
+    return np.split(whole, of)[number]
 
 
 def to_flax(
@@ -73,14 +109,16 @@ def to_flax(
     """
     problems, flat = [], {}
     shapes = flatten(template) if template is not None else None
-    for rule in rules:
-        if rule.reference not in tensors:
-            problems.append(_missing(rule.reference, tensors))
+    for path, several in by_path(rules).items():
+        missing = [one.reference for one in several if one.reference not in tensors]
+        if missing:
+            problems += [_missing(name, tensors) for name in missing]
             continue
-        value = TRANSFORMS[rule.transform][0](np.asarray(tensors[rule.reference]))
+        arrays = [np.asarray(tensors[one.reference]) for one in several]
+        value = turned(several, arrays)
         if shapes is not None:
-            problems += _check(rule, value, shapes)
-        flat[rule.path] = _contiguous(value)
+            problems += _check(several[0], value, shapes)
+        flat[path] = _contiguous(value)
     if shapes is not None:
         known = {rule.path for rule in rules}
         problems += [f"no rule fills {path}" for path in shapes if path not in known]
@@ -111,9 +149,7 @@ def to_reference(
             f"{len(problems)} weight problem(s): " + "; ".join(sorted(problems)[:20])
         )
     return {
-        rule.reference: _contiguous(
-            TRANSFORMS[rule.transform][1](np.asarray(flat[rule.path]), rule.shape)
-        )
+        rule.reference: _contiguous(undone(rule, np.asarray(flat[rule.path])))
         for rule in rules
     }
 

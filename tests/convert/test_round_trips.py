@@ -18,6 +18,7 @@ PARTS = {
     "mt5": ("mt5",),
     "qwen2_vl": ("vlm",),
     "autoencoder_kl": ("vae",),
+    "hunyuan_dit_diffusers": ("dit",),
     "omnibridge": ("vlm", "projector", "aligner", "retrieval"),
 }
 
