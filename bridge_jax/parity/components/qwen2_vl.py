@@ -65,7 +65,7 @@ def compute(fixture: Fixture) -> Iterator[Value]:
     [table] = rules(fixture)
     params = tables.to_flax(table, fixture.weights)
     for case in fixture.cases("out"):
-        arguments, deltas = _inputs(fixture, case, model.config)
+        arguments, deltas = inputs(fixture, case, model.config)
         yield Value(f"out/{case}/rope_deltas", deltas[:, None], EXACT)
         if f"out/{case}/step_logits" in fixture:
             yield from _decode(fixture, case, model, params, arguments, deltas)
@@ -73,7 +73,7 @@ def compute(fixture: Fixture) -> Iterator[Value]:
             yield from _forward(fixture, case, model, params, arguments, table)
 
 
-def _inputs(fixture, case, config):
+def inputs(fixture, case, config):
     """The model's arguments, pictures packed into their rows, and the rope deltas."""
     tokens = fixture[f"in/{case}/input_ids"].astype(np.int32)
     attention_mask = fixture[f"in/{case}/attention_mask"]
@@ -123,7 +123,7 @@ def _shown(row, media, merge):
     return shown
 
 
-def _run(model, params, arguments):
+def forward(model, params, arguments):
     hidden, out = model.apply({"params": params}, **arguments)
     return hidden, model.apply({"params": params}, hidden, method="logits"), out
 
@@ -141,7 +141,7 @@ def _forward(fixture, case, model, params, arguments, table) -> Iterator[Value]:
     labels = fixture[f"in/{case}/labels"]
 
     def loss(params):
-        hidden, logits, out = _run(model, params, arguments)
+        hidden, logits, out = forward(model, params, arguments)
         return _loss(logits, labels), (hidden, logits, out)
 
     value, (hidden, logits, out) = jax.jit(loss)(params)
