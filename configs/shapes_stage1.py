@@ -20,19 +20,27 @@ def get_config(variant=""):
             seed=0,
             model=common.parts(common.TINY, "vlm"),
             init_from=dict(vlm="shapes-tiny/stage0:vlm"),
-            streams=dict(main=dict(source="shapes_instruct", batch=64)),
-            objectives=dict(sft=dict(weight=1.0)),
+            streams=dict(
+                main=dict(source="shapes_instruct", batch=64),
+                # Some of stage 0 goes on: from instructions alone the model learns
+                # again which colors and shapes never go together.
+                caption=dict(source="shapes_caption", batch=16, tinted=0.25, slips=0.3),
+            ),
+            objectives=dict(
+                sft=dict(weight=1.0),
+                sft_caption=dict(name="sft", weight=0.3, stream="caption"),
+            ),
             optim=dict(
-                learning_rate=1e-3,
+                learning_rate=2e-3,
                 schedule="cosine",
-                warmup_steps=50,
+                warmup_steps=100,
                 final_fraction=0.05,
                 weight_decay=0.01,
                 b2=0.99,
                 ema_decay=0.998,
                 trainable=(("vlm/vision/.*", False), (".*", True)),
             ),
-            total_steps=1500,
+            total_steps=5000,
             log_every=50,
             checkpoint_every=500,
             pictures_every=0,
@@ -45,5 +53,4 @@ def get_config(variant=""):
     if variant.startswith("lora"):
         config.lora = dict(rank=16, alpha=32.0)
         config.optim.trainable = ((r"lora/.*", True), (r".*", False))
-        config.optim.learning_rate = 2e-3
     return common.smoke(config) if variant.endswith("tiny") else config

@@ -20,8 +20,8 @@ from bridge_jax.inference import batching
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.inputs import Picture
 from bridge_jax.inference.results import Answer
+from bridge_jax.layers import kv_cache as kv
 from bridge_jax.models import bundle as bundle_lib
-from bridge_jax.models.qwen2_vl import cache as kv
 
 STOPS = ("<|im_end|>", "<|endoftext|>")
 SLOTS = 64  # answer slots are multiples of this; unused ones cost no step

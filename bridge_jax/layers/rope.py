@@ -9,6 +9,16 @@ def frequencies(dim: int, theta: float = 10000.0) -> jax.Array:
     return theta ** (-jnp.arange(0, dim, 2, dtype=jnp.float32) / dim)
 
 
+def turns(positions: jax.Array, frequencies: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """cos and sin [B, 1, T, D] of positions [B, T], for `apply_half`.
+
+    frequencies [D/2] as from this module.
+    """
+    angles = positions.astype(jnp.float32)[..., None] * frequencies[None, None]
+    angles = jnp.concatenate([angles, angles], axis=-1)[:, None]
+    return jnp.cos(angles), jnp.sin(angles)
+
+
 def apply_half(x: jax.Array, cos: jax.Array, sin: jax.Array) -> jax.Array:
     """Rotate pairs (i, i + D/2), the layout of GPT-NeoX, LLaMA and Qwen.
 

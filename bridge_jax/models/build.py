@@ -60,8 +60,26 @@ def _dit(config: Any) -> dict[str, Any]:
     }
 
 
+def _decoder_lm(config: Any) -> dict[str, Any]:
+    ids = jnp.zeros((1, 4), jnp.int32)
+    return {"tokens": ids, "positions": ids, "segments": ids + 1}
+
+
 FAMILIES: dict[str, tuple[str, _Example]] = {
     "qwen2_vl": ("Qwen2VL", _qwen2_vl),
+    "decoder_lm": ("DecoderLM", _decoder_lm),
+    "clip_vit": (
+        "ClipViT",
+        lambda c: {"images": jnp.zeros((1, c.image, c.image, c.channels))},
+    ),
+    "langbridge": (
+        "VocabularyAdapter",
+        lambda c: {"features": jnp.zeros((1, 1, c.vision))},
+    ),
+    "latentumm": (
+        "LatentUMM",
+        lambda c: {"text": jnp.zeros((1, c.text)), "image": jnp.zeros((1, c.image))},
+    ),
     "projector": ("Projector", lambda c: {"states": jnp.zeros((1, 1, c.hidden))}),
     "bitransformer": ("BiTransformer", _aligner),
     "retrieval": ("RetrievalHeads", _retrieval),

@@ -29,7 +29,16 @@ MAY_IMPORT = {
         "data",
         "checkpoint",
     },
-    "inference": {"core", "sharding", "models", "diffusion", "data", "checkpoint"},
+    # layers: decoding needs the key-value cache.
+    "inference": {
+        "core",
+        "layers",
+        "sharding",
+        "models",
+        "diffusion",
+        "data",
+        "checkpoint",
+    },
     "eval": {"core", "data", "inference"},
     "parity": {"core", "layers", "data", "diffusion", "models", "objectives"},
     "cli": set(),  # filled below: everything

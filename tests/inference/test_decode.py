@@ -12,7 +12,7 @@ from bridge_jax.data import chat, rows
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.inference import batching, decode, inputs, looking, results
 from bridge_jax.inference.engine import Engine
-from bridge_jax.models.qwen2_vl import cache as kv
+from bridge_jax.layers import kv_cache as kv
 
 NEW = 6
 QUESTIONS = ["how many?", "is there a red circle left of the two blue stars?", "why?"]

@@ -12,7 +12,7 @@ import pytest
 
 from bridge_jax.core import weights as tables
 from bridge_jax.data import mrope, patches
-from bridge_jax.models.qwen2_vl import cache as kv
+from bridge_jax.layers import kv_cache as kv
 from bridge_jax.models.qwen2_vl import vision, weights
 from bridge_jax.models.qwen2_vl.config import SIZES, Config, VisionConfig
 from bridge_jax.models.qwen2_vl.model import Qwen2VL, insert

@@ -10,10 +10,12 @@ import pytest
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import mrope, patches
-from bridge_jax.models.qwen2_vl import cache as kv
-from bridge_jax.models.qwen2_vl import language, vision
+from bridge_jax.layers import decoder
+from bridge_jax.layers import kv_cache as kv
+from bridge_jax.models.qwen2_vl import vision
 from bridge_jax.models.qwen2_vl.config import SIZES, Config, VisionConfig
 from bridge_jax.models.qwen2_vl.model import Qwen2VL
+from bridge_jax.models.qwen2_vl.rotary import mrope as rotary
 
 TOLERANCE = 1e-5
 
@@ -41,6 +43,10 @@ def _plain(length):
     return jnp.broadcast_to(jnp.arange(length), (3, 1, length))
 
 
+def _turns(config, positions):
+    return rotary(positions, config.head_dim, config.theta, config.mrope_sections)
+
+
 def _reach(pull, shape, token):
     """Which inputs of row 0 the output `token` of row 0 depends on."""
     cotangent = jnp.zeros(shape).at[0, token].set(1.0)
@@ -53,11 +59,12 @@ PACKED_IDS = jnp.broadcast_to(jnp.array([0, 1, 2, 0, 1, 2, 3, 1]), (3, 1, 8))
 
 def test_a_token_sees_only_the_past_of_its_own_segment(config, params):
     embeddings = jax.random.normal(jax.random.key(1), (1, 8, config.hidden_size))
-    llm = language.LanguageModel(config)
+    llm = decoder.Decoder(config)
 
     @jax.jit
     def hidden(embeddings):
-        return llm.apply({"params": params["llm"]}, embeddings, PACKED_IDS, PACKED)[0]
+        turns = _turns(config, PACKED_IDS)
+        return llm.apply({"params": params["llm"]}, embeddings, turns, PACKED)[0]
 
     _, pull = jax.vjp(hidden, embeddings)
     for token, seen in ((1, [0, 1]), (2, [0, 1, 2]), (3, [3]), (5, [3, 4, 5])):
@@ -65,14 +72,15 @@ def test_a_token_sees_only_the_past_of_its_own_segment(config, params):
 
 
 def test_packed_sequences_equal_separate_ones(config, params):
-    llm = language.LanguageModel(config)
+    llm = decoder.Decoder(config)
     apply = jax.jit(lambda *arguments: llm.apply({"params": params["llm"]}, *arguments))
     embeddings = jax.random.normal(jax.random.key(1), (1, 8, config.hidden_size))
-    packed, _ = apply(embeddings, PACKED_IDS, PACKED)
+    packed, _ = apply(embeddings, _turns(config, PACKED_IDS), PACKED)
     for part in (slice(0, 3), slice(3, 7)):
         length = part.stop - part.start
         ones = jnp.ones((1, length), jnp.int32)
-        alone, _ = apply(embeddings[:, part], _plain(length), ones)
+        turns = _turns(config, _plain(length))
+        alone, _ = apply(embeddings[:, part], turns, ones)
         assert _error(packed[:, part], alone) <= TOLERANCE
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from bridge_jax.checkpoint import weights_file
 from bridge_jax.convert import plan, run
+from bridge_jax.core import weights as weights_lib
 from bridge_jax.models import build
 from bridge_jax.models.hunyuan_dit import rotary
 from bridge_jax.parity.components import qwen2_vl
@@ -228,3 +229,93 @@ def test_hunyuan_dit(tmp_path):
             image_rotary_emb=turn,
         ).sample
     assert error(ours, wanted.permute(0, 2, 3, 1)) < COMPOSED
+
+
+def text_model(kind):
+    shared = {
+        "vocab_size": 60,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+    }
+    plain = {"rope_type": "default", "rope_theta": 1e6}
+    stretched = {
+        "rope_type": "llama3",
+        "rope_theta": 5e5,
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 16,
+    }
+    if kind == "llama3":
+        config = transformers.LlamaConfig(
+            **shared, rope_parameters=stretched, tie_word_embeddings=False
+        )
+        return disturbed(transformers.LlamaForCausalLM(config))
+    config = transformers.Qwen2Config(
+        **shared, rope_parameters=plain, tie_word_embeddings=kind == "qwen2_tied"
+    )
+    return disturbed(transformers.Qwen2ForCausalLM(config))
+
+
+@pytest.mark.parametrize("kind", ["qwen2", "qwen2_tied", "llama3"])
+def test_decoder_lm(tmp_path, kind):
+    moved = Moved("decoder_lm", text_model(kind), tmp_path)
+    moved.check_same()
+    config = moved.configs["lm"]
+    assert config.qkv_bias is (kind != "llama3")
+    assert config.tied_embeddings is (kind == "qwen2_tied")
+    tokens = np.random.default_rng(0).integers(3, 60, (2, 40))
+    mask = np.ones_like(tokens)
+    mask[1, 30:] = 0
+    positions = np.broadcast_to(np.arange(40), tokens.shape)
+
+    def loss(params):
+        hidden, _ = moved.bundle.apply("lm", params, tokens, positions, mask)
+        logits = moved.bundle.apply("lm", params, hidden, method="logits")
+        return jnp.sum(jnp.square(logits) * mask[..., None]) / mask.sum(), logits
+
+    (value, logits), gradients = jax.value_and_grad(loss, has_aux=True)(moved.params)
+    wanted = moved.theirs(
+        input_ids=torch.tensor(tokens), attention_mask=torch.tensor(mask)
+    ).logits
+    real = torch.tensor(mask, dtype=torch.bool)
+    assert error(np.asarray(logits)[mask == 1], wanted[real]) < COMPOSED
+    theirs = wanted[real].square().sum() / mask.sum()
+    theirs.backward()
+    assert error(value, theirs) < COMPOSED
+    table = plan.named("decoder_lm").rules(moved.configs)["lm"]
+    ours = weights_lib.to_reference(table, gradients["lm"])
+    named = dict(moved.theirs.named_parameters())
+    for name in (
+        "model.layers.0.self_attn.q_proj.weight",
+        "model.layers.1.mlp.down_proj.weight",
+        "model.embed_tokens.weight",
+    ):
+        assert error(ours[name], named[name].grad) < COMPOSED, name
+
+
+def test_clip_vit(tmp_path):
+    config = transformers.CLIPVisionConfig(
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        image_size=16,
+        patch_size=4,
+        projection_dim=8,
+    )
+    theirs = disturbed(transformers.CLIPVisionModel(config))
+    moved = Moved("clip_vit", theirs, tmp_path)
+    moved.check_same()
+    images = np.random.default_rng(0).standard_normal((2, 16, 16, 3)).astype(np.float32)
+    features = moved.apply("clip", jnp.asarray(images))
+    with torch.no_grad():
+        fed = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
+        out = theirs(fed, output_hidden_states=True)
+    # LLaVA's and LangBridge's choice: the layer before the last, no class token.
+    assert error(features, out.hidden_states[-2][:, 1:]) < COMPOSED
+    pooled = moved.apply("clip", jnp.asarray(images), method="pooled")
+    assert error(pooled, out.pooler_output) < COMPOSED

@@ -58,6 +58,11 @@ class Config:
     param_dtype: str = "float32"
     remat: str = "none"
 
+    @property
+    def qkv_bias(self) -> bool:
+        """As in every Qwen2."""
+        return True
+
     def __post_init__(self):
         # A config read back from json brings a list.
         object.__setattr__(self, "mrope_sections", tuple(self.mrope_sections))

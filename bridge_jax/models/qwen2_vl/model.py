@@ -7,8 +7,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from bridge_jax.layers import decoder
 from bridge_jax.models.qwen2_vl.config import Config
-from bridge_jax.models.qwen2_vl.language import LanguageModel
+from bridge_jax.models.qwen2_vl.rotary import mrope
 from bridge_jax.models.qwen2_vl.vision import VisionTower
 
 
@@ -19,7 +20,7 @@ class Qwen2VL(nn.Module):
 
     def setup(self):
         self.vision = VisionTower(self.config)
-        self.llm = LanguageModel(self.config)
+        self.llm = decoder.Decoder(self.config)
 
     def __call__(
         self,
@@ -60,7 +61,9 @@ class Qwen2VL(nn.Module):
             out["visual"] = self.vision(patches, coordinates, patch_segments)
             embeddings = insert(embeddings, out["visual"], image_index)
         out["embeddings"] = embeddings
-        hidden, out["cache"] = self.llm(embeddings, positions, segments, cache)
+        c = self.config
+        rotary = mrope(positions, c.head_dim, c.theta, c.mrope_sections)
+        hidden, out["cache"] = self.llm(embeddings, rotary, segments, cache)
         return hidden, out
 
     def logits(self, hidden: jax.Array) -> jax.Array:

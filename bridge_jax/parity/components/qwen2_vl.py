@@ -8,7 +8,7 @@ import numpy as np
 
 from bridge_jax.core import weights as tables
 from bridge_jax.data import mrope, patches
-from bridge_jax.models.qwen2_vl import cache as kv
+from bridge_jax.layers import kv_cache as kv
 from bridge_jax.models.qwen2_vl import config as config_lib
 from bridge_jax.models.qwen2_vl import vision, weights
 from bridge_jax.models.qwen2_vl.model import Qwen2VL, insert

@@ -5,13 +5,23 @@ once; padding takes slots too and is kept out by `valid`, so rows of different l
 may be padded on either side.
 """
 
+from typing import Protocol
+
 import flax.struct
 import jax
 import jax.numpy as jnp
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import dtype
-from bridge_jax.models.qwen2_vl.config import Config
+
+
+class Sizes(Protocol):
+    """What a cache is made for: any decoder's config."""
+
+    layers: int
+    kv_heads: int
+    head_dim: int
+    dtype: str
 
 
 @flax.struct.dataclass
@@ -24,7 +34,7 @@ class KVCache:
     length: jax.Array  # int32 [], slots written
 
 
-def empty(config: Config, batch: int, capacity: int) -> KVCache:
+def empty(config: Sizes, batch: int, capacity: int) -> KVCache:
     """A cache of `capacity` slots a row; it must hold the prompt and all new tokens.
 
     A write beyond the capacity would overwrite the last slots: the caller counts.

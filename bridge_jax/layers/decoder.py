@@ -1,21 +1,47 @@
-"""The language model: RMSNorm, grouped-query attention with M-RoPE, SwiGLU.
+"""Causal decoders as Qwen2 and LLaMA are: RMSNorm, grouped queries, rotary, SwiGLU.
 
 B rows of T positions; H query heads, K key/value heads, h = head width, S cache slots.
 """
 
+from typing import Protocol
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from bridge_jax.core.types import dtype
 from bridge_jax.layers import attention, linear, norm, rope
-from bridge_jax.models.qwen2_vl import cache as kv
-from bridge_jax.models.qwen2_vl.config import Config
+from bridge_jax.layers import kv_cache as kv
+
+
+class Config(Protocol):
+    """What a family's config tells its decoder; `kv_cache.Sizes` too.
+
+    Attributes:
+      qkv_bias: whether queries, keys and values have biases (Qwen2) or none (LLaMA).
+      tied_embeddings: the output head is the input table.
+      remat: "none" or "full".
+    """
+
+    vocab_size: int
+    hidden_size: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    ffn_size: int
+    eps: float
+    tied_embeddings: bool
+    remat: str
+    dtype: str
+    param_dtype: str
+
+    @property
+    def qkv_bias(self) -> bool: ...
 
 
 class Attention(nn.Module):
-    """Grouped-query attention; q, k and v have biases, the output has none."""
+    """Grouped-query attention; q, k and v may have biases, the output has none."""
 
     config: Config
 
@@ -28,13 +54,14 @@ class Attention(nn.Module):
         """
         config = self.config
         width = config.head_dim
-        query = _dense(config, config.heads * width, ("embed", "heads"), "query", True)
-        key = _dense(
-            config, config.kv_heads * width, ("embed", "kv_heads"), "key", True
+        inner, shared, bias = (
+            config.heads * width,
+            config.kv_heads * width,
+            config.qkv_bias,
         )
-        value = _dense(
-            config, config.kv_heads * width, ("embed", "kv_heads"), "value", True
-        )
+        query = _dense(config, inner, ("embed", "heads"), "query", bias)
+        key = _dense(config, shared, ("embed", "kv_heads"), "key", bias)
+        value = _dense(config, shared, ("embed", "kv_heads"), "value", bias)
         q = rope.apply_half(attention.split_heads(query(x), config.heads), cos, sin)
         k = rope.apply_half(attention.split_heads(key(x), config.kv_heads), cos, sin)
         v = attention.split_heads(value(x), config.kv_heads)
@@ -77,7 +104,7 @@ class Block(nn.Module):
         return linear.constrain(x, ("batch", "seq", "embed")), memory
 
 
-class LanguageModel(nn.Module):
+class Decoder(nn.Module):
     """A causal decoder over embeddings, so that visual tokens can take part."""
 
     config: Config
@@ -96,12 +123,12 @@ class LanguageModel(nn.Module):
         """tokens [B, T] int -> [B, T, hidden]."""
         return self.embed_tokens(tokens)
 
-    def __call__(self, embeddings, positions, segments, cache=None):
+    def __call__(self, embeddings, rotary, segments, cache=None):
         """Run the stack.
 
         Args:
           embeddings: [B, T, hidden].
-          positions: [3, B, T] int, M-RoPE (time, height, width).
+          rotary: cos and sin [B, 1, T, head_dim], half-split layout.
           segments: [B, T] int, sequence number within a packed row; 0 is padding.
             A token sees earlier tokens of its own segment.
           cache: `KVCache` to continue from (one sequence a row), or None.
@@ -111,9 +138,7 @@ class LanguageModel(nn.Module):
           padded, and the cache moved on by T slots (None without one).
         """
         config = self.config
-        cos, sin = mrope(
-            positions, config.head_dim, config.theta, config.mrope_sections
-        )
+        cos, sin = rotary
         x = embeddings.astype(dtype(config.dtype))
         x = linear.constrain(x, ("batch", "seq", "embed"))
         if cache is None:
@@ -148,20 +173,6 @@ class LanguageModel(nn.Module):
         """hidden [B, T, hidden] -> float32 [B, T, vocab]."""
         table = self.embed_tokens if self.config.tied_embeddings else self.head
         return table.attend(hidden)
-
-
-def mrope(
-    positions: jax.Array, head_dim: int, theta: float, sections: tuple[int, int, int]
-) -> tuple[jax.Array, jax.Array]:
-    """cos and sin [B, 1, T, head_dim] of positions [3, B, T], half-split layout.
-
-    Rotary pair i turns with time, height or width, by the section that i falls into.
-    """
-    axis = np.repeat(np.arange(3), sections)
-    per_pair = jnp.moveaxis(positions[axis], 0, -1).astype(jnp.float32)
-    angles = per_pair * rope.frequencies(head_dim, theta)[None, None]
-    angles = jnp.concatenate([angles, angles], axis=-1)[:, None]
-    return jnp.cos(angles), jnp.sin(angles)
 
 
 def causal_mask(segments: jax.Array) -> jax.Array:

@@ -1,0 +1,66 @@
+"""A text decoder over tokens or embeddings, so that pictures can take part.
+
+B rows of T positions.
+"""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from bridge_jax.layers import decoder, rope
+from bridge_jax.models.decoder_lm.config import Config, RopeScaling
+
+
+class DecoderLM(nn.Module):
+    """Parameters: {"llm": decoder}."""
+
+    config: Config
+
+    def setup(self):
+        self.llm = decoder.Decoder(self.config)
+
+    def __call__(
+        self, tokens, positions, segments, embeddings=None, cache=None
+    ) -> tuple[jax.Array, dict]:
+        """Tokens to last hidden states.
+
+        Args:
+          tokens: [B, T] int.
+          positions: [B, T] int.
+          segments: [B, T] int, sequence number within the row; 0 is padding.
+          embeddings: [B, T, hidden_size] in place of the tokens' own, or None.
+          cache: `KVCache` to continue from, or None.
+
+        Returns:
+          hidden [B, T, hidden_size] after the final norm, and {"embeddings", "cache"}.
+        """
+        c = self.config
+        if embeddings is None:
+            embeddings = self.llm.embed(tokens)
+        turning = rope.turns(positions, frequencies(c))
+        hidden, cache = self.llm(embeddings, turning, segments, cache)
+        return hidden, {"embeddings": embeddings, "cache": cache}
+
+    def embed(self, tokens: jax.Array) -> jax.Array:
+        """tokens [B, T] int -> [B, T, hidden_size]."""
+        return self.llm.embed(tokens)
+
+    def logits(self, hidden: jax.Array) -> jax.Array:
+        """hidden [B, T, hidden_size] -> float32 [B, T, vocab]."""
+        return self.llm.logits(hidden)
+
+
+def frequencies(config: Config) -> jax.Array:
+    """Rotary frequencies, float32 [head_dim / 2], scaled where the config says so."""
+    plain = rope.frequencies(config.head_dim, config.theta)
+    return plain if config.scaling is None else scaled(plain, config.scaling)
+
+
+def scaled(plain: jax.Array, scaling: RopeScaling) -> jax.Array:
+    """LLaMA-3.1's frequencies of plain ones [D/2]; see `RopeScaling`."""
+    waves = 2 * math.pi / plain
+    share = (scaling.original / waves - scaling.low) / (scaling.high - scaling.low)
+    share = jnp.clip(share, 0.0, 1.0)  # of the unscaled frequency
+    return (1 - share) * plain / scaling.factor + share * plain

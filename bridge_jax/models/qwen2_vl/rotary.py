@@ -1,0 +1,21 @@
+"""M-RoPE: rotary positions in time, height and width (arXiv 2409.12191, 2.1)."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bridge_jax.layers import rope
+
+
+def mrope(
+    positions: jax.Array, head_dim: int, theta: float, sections: tuple[int, int, int]
+) -> tuple[jax.Array, jax.Array]:
+    """cos and sin [B, 1, T, head_dim] of positions [3, B, T], half-split layout.
+
+    Rotary pair i turns with time, height or width, by the section that i falls into.
+    """
+    axis = np.repeat(np.arange(3), sections)
+    per_pair = jnp.moveaxis(positions[axis], 0, -1).astype(jnp.float32)
+    angles = per_pair * rope.frequencies(head_dim, theta)[None, None]
+    angles = jnp.concatenate([angles, angles], axis=-1)[:, None]
+    return jnp.cos(angles), jnp.sin(angles)
