@@ -31,8 +31,8 @@ def import_(name: str, source: Path, target: Path) -> str:
         that does not fit.
     """
     form = plan.named(name)
-    found = _open(form, source)
-    about = _about(form, source)
+    found = open_source(form, source)
+    about = read_about(form, source)
     try:
         model = form.read(about, found.shapes)
         moves, ignored = plan.importing(form, model, found)
@@ -88,13 +88,15 @@ def export(
     return f"{target}: {len(moves)} tensors in {files} file(s); {say.speed()}"
 
 
-def _open(form: ModuleType, source: Path) -> tensors.Tensors:
+def open_source(form: ModuleType, source: Path) -> tensors.Tensors:
+    """The tensors of a folder in that format, none read yet."""
     if hasattr(form, "open_source"):
         return form.open_source(source)
     return tensors.open_folder(source, form.BASE)
 
 
-def _about(form: ModuleType, source: Path) -> dict[str, Any]:
+def read_about(form: ModuleType, source: Path) -> dict[str, Any]:
+    """The folder's config.json; empty for formats that have none."""
     if getattr(form, "NO_CONFIG", False):
         return {}
     return tensors.read_json(source / CONFIG)

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "models": {"core", "layers"},
     "objectives": {"core", "diffusion", "models.view"},
     "checkpoint": {"core", "sharding"},
-    "convert": {"core", "models", "checkpoint"},
+    "convert": {"core", "sharding", "models", "checkpoint"},
     # layers: low-rank adapters are a transform of the tree, and no model's affair.
     "train": {
         "core",
