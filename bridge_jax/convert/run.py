@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from bridge_jax.checkpoint import weights_file
-from bridge_jax.convert import plan, tensors, writer
+from bridge_jax.convert import companions, plan, tensors, writer
 from bridge_jax.core import config as config_lib
 from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
@@ -38,11 +38,6 @@ def import_(name: str, source: Path, target: Path) -> str:
         moves, ignored = plan.importing(form, model, found)
     except BridgeError as error:
         raise BridgeError(f"{source} as {name}: {error}") from None
-    told = {
-        "model": plan.description(model),
-        "processor": getattr(form, "PROCESSOR", {}),
-        "source": {"format": name, "config": about},
-    }
     target.mkdir(parents=True, exist_ok=True)
     _forget(target)
     say = _Progress(moves, f"reading {name}")
@@ -53,6 +48,11 @@ def import_(name: str, source: Path, target: Path) -> str:
             out.write(move.target, plan.read(move, found, importing=True))
         out.finish()
         out.rename()
+    told = {
+        "model": plan.description(model),
+        "processor": _processor(form, model, source, target),
+        "source": {"format": name, "config": about},
+    }
     _write_json(target / weights_file.CONFIG, told)
     left = f", {len(ignored)} left out" if ignored else ""
     return f"{target}: {', '.join(model)}; {len(moves)} tensors{left}; {say.speed()}"
@@ -84,8 +84,21 @@ def export(
         arrays = {m.target: plan.read(m, found, importing=False) for m in say}
         return f"{target}: {len(moves)} tensors in {form.save(target, arrays)}"
     files = _write_shards(form, target, moves, found, shard_bytes, say)
+    if hasattr(form, "TOKENIZER"):
+        companions.copy(source / companions.HOME / form.TOKENIZER, target)
     _write_json(target / CONFIG, form.write(configs, original))
     return f"{target}: {len(moves)} tensors in {files} file(s); {say.speed()}"
+
+
+def _processor(
+    form: ModuleType, model: Mapping[str, Any], source: Path, target: Path
+) -> dict[str, Any]:
+    """How text and pictures become arrays, with the tokenizer that came along."""
+    name = getattr(form, "TOKENIZER", None)
+    fields = form.processor(plan.configs(model)) if hasattr(form, "processor") else {}
+    if name and companions.copy(source, target / companions.HOME / name):
+        fields["tokenizers"] = companions.HOME
+    return fields
 
 
 def open_source(form: ModuleType, source: Path) -> tensors.Tensors:

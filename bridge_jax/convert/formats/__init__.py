@@ -5,4 +5,10 @@ IGNORED     pattern -> reason, tensors of released files that we have no use for
 read        (config.json, shapes) -> the model's description, {part: {"family", ...}}
 rules       {part: config} -> {part: weight table}
 write       ({part: config}, config.json it came with or {}) -> config.json
+
+and may have
+
+spelled     tensor name -> other names that it goes by
+processor   {part: config} -> fields of `data.processor.Config`
+TOKENIZER   name of the folder that its tokenizer's files go to
 """

@@ -23,7 +23,9 @@ IGNORED = {
 PROJECTOR = "downsampling_linear_layer.weight"
 POOL_HEADS = 16  # of the released code; no shape tells it
 OWN = "omnibridge"  # key in config.json of what shapes do not tell
+TOKENIZER = qwen2_vl.TOKENIZER
 spelled = qwen2_vl.spelled
+processor = qwen2_vl.processor
 
 
 def read(about: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]):

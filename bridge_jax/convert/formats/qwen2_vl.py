@@ -41,6 +41,9 @@ _VISION = {
     "mlp_ratio": "mlp_ratio",
 }
 PART = "vlm"
+TOKENIZER = "qwen2_vl"
+# Of the released preprocessor: pictures of 4 to 1280 visual tokens.
+PIXELS = {"min_pixels": 56 * 56, "max_pixels": 28 * 28 * 1280}
 
 
 def read(about: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]):
@@ -70,6 +73,21 @@ def read(about: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]):
 
 def rules(configs: Mapping[str, config_lib.Config]) -> dict[str, tuple[Rule, ...]]:
     return {PART: weights.rules(configs[PART])}
+
+
+def processor(configs: Mapping[str, Any]) -> dict[str, Any]:
+    """How the released model is asked, and sizes pictures."""
+    vision = configs[PART].vision
+    found = {
+        "instructions": "full",
+        "patch": vision.patch,
+        "temporal": vision.temporal_patch,
+        "merge": vision.merge,
+        "t5_length": 256,
+        "bert_length": 77,
+        "memory_length": 256,
+    }
+    return found | (PIXELS if vision.patch == config_lib.VisionConfig.patch else {})
 
 
 def spelled(name: str) -> tuple[str, ...]:
