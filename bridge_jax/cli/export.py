@@ -1,8 +1,9 @@
 """Write the weights of a run or a preset to another folder, in any layout.
 
 FORMAT flax is ours, model.safetensors and config.json: load it with `bridge_jax.load`,
-start runs from it with --config.init_from, or read it with safetensors alone. The
-others are those of `bridge import`, for the programs that the layouts come from.
+start runs from it with --config.init_from, or read it with safetensors alone;
+flax_msgpack holds the same as one file of flax's own kind. The others are those of
+`bridge import`, for the programs that the layouts come from.
 
     bridge export flax runs/stage2 exported --dtype bfloat16
     bridge export flax runs/stage2 at500 --step 500
@@ -15,11 +16,11 @@ from pathlib import Path
 from bridge_jax.cli import arguments, outputs
 from bridge_jax.core.errors import BridgeError
 
-OURS = "flax"
+OURS = ("flax", "flax_msgpack")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("format", help="flax, qwen2_vl, mt5, bert, ...")
+    parser.add_argument("format", help="flax, flax_msgpack, qwen2_vl, ...")
     parser.add_argument("source", help="work directory, folder with weights, or preset")
     parser.add_argument("out", type=Path)
     parser.add_argument("--force", action="store_true", help="replace weights there")
@@ -35,20 +36,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     arguments.start(args)
-    if args.format == OURS:
+    if args.format in OURS:
         _ours(args)
     else:
         _theirs(args)
 
 
 def _ours(args: argparse.Namespace) -> None:
-    from bridge_jax.checkpoint import weights_file
+    from bridge_jax.checkpoint import msgpack_file, weights_file
     from bridge_jax.cli import saved_model
 
-    outputs.check_folder(args.out, args.force, holding=weights_file.WEIGHTS)
+    packed = args.format == "flax_msgpack"
+    holding = msgpack_file.WEIGHTS if packed else weights_file.WEIGHTS
+    outputs.check_folder(args.out, args.force, holding=holding)
     dtypes = arguments.dtypes(args)
-    found = saved_model.read(args.source, args.step)
-    print(found.stored_as(dtypes).save(args.out))
+    found = saved_model.read(args.source, args.step).stored_as(dtypes)
+    print(found.save(args.out, packed=packed))
 
 
 def _theirs(args: argparse.Namespace) -> None:

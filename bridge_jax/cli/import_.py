@@ -5,12 +5,13 @@ index. Tensors keep their types, so `bridge export` writes the same bytes again.
 
     bridge import qwen2_vl Qwen2-VL-2B-Instruct qwen
     bridge import omnibridge OmniBridge omnibridge
+    bridge import flax_msgpack packed unpacked
 """
 
 import argparse
 from pathlib import Path
 
-from bridge_jax.cli import arguments, outputs
+from bridge_jax.cli import arguments, export, outputs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     arguments.start(args)
     from bridge_jax.checkpoint import weights_file
+    from bridge_jax.cli import saved_model
     from bridge_jax.convert import run as convert
 
     outputs.check_folder(args.out, args.force, holding=weights_file.WEIGHTS)
+    if args.format in export.OURS:
+        packed = args.format == "flax_msgpack"
+        read = saved_model.read_packed if packed else saved_model.read
+        print(read(str(args.source)).save(args.out))
+        return
     print(convert.import_(args.format, args.source, args.out))

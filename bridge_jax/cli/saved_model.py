@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bridge_jax.checkpoint import locate, manager, weights_file
+from bridge_jax.checkpoint import locate, manager, msgpack_file, weights_file
 from bridge_jax.core import config as config_lib
 from bridge_jax.core import trees
 from bridge_jax.core.errors import BridgeError
@@ -76,15 +76,19 @@ class SavedModel:
         params = trees.map_paths(cast, self.params)
         return dataclasses.replace(self, params=params)
 
-    def save(self, folder: Path, onto_parent: bool = False) -> str:
+    def save(
+        self, folder: Path, onto_parent: bool = False, packed: bool = False
+    ) -> str:
         """Write it where `bridge_jax.load` finds it; one line that says what.
 
-        `onto_parent`: the folder above completes it, see `weights_file`.
+        `onto_parent`: the folder above completes it, see `weights_file`. `packed`: as
+        one msgpack file, which is for other programs.
         """
         about = {"model": self.model, "processor": self.processor}
         if onto_parent:
             about["base"] = ".."
-        weights_file.save(folder, self.params, about)
+        write = msgpack_file.save if packed else weights_file.save
+        write(folder, self.params, about)
         flat = trees.flatten(self.params)
         size = sum(array.nbytes for array in flat.values()) / 2**20
         return (
@@ -114,6 +118,15 @@ def read(source: str, step: int | None = None) -> SavedModel:
     about = weights_file.read_config(folder)
     _check_about(about, folder)
     params = weights_file.load(folder, dtype=None)
+    return SavedModel(params, about["model"], about["processor"])
+
+
+def read_packed(source: str) -> SavedModel:
+    """The model of a folder with flax_model.msgpack. Raises BridgeError likewise."""
+    folder = Path(source)
+    params = msgpack_file.load(folder)
+    about = weights_file.read_config(folder)
+    _check_about(about, folder)
     return SavedModel(params, about["model"], about["processor"])
 
 

@@ -5,9 +5,9 @@ Needs torch, an extra: `pip install 'bridge_jax[parity]'`.
 
 import dataclasses
 import os
-import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import ml_dtypes
@@ -70,7 +70,7 @@ def open_file(path: Path) -> TorchFile:
         OSError,
         ValueError,
         KeyError,
-        pickle.UnpicklingError,
+        UnpicklingError,
     ) as error:
         why = str(error).strip().splitlines()[0][:200] if str(error).strip() else error
         raise BridgeError(f"{path} is no file of tensors alone: {why}") from None

@@ -51,6 +51,27 @@ def test_edit_search_and_chat(bridge, tmp_path):
     assert (code, err) == (0, "")
 
 
+def test_layouts_of_others_keep_every_tensor(bridge, folder):
+    def tensors(where):
+        return trees.flatten(weights_file.load(where, dtype=None))
+
+    assert bridge("export", "flax_msgpack", folder, "packed")[0] == 0
+    assert bridge("import", "flax_msgpack", "packed", "unpacked")[0] == 0
+    code, out, _ = bridge("export", "mt5", folder, "theirs")
+    assert code == 0 and "in 1 file(s)" in out and "MB/s" in out
+    assert bridge("import", "mt5", "theirs", "ours")[0] == 0
+    whole, unpacked, mt5 = (tensors(f) for f in (folder, "unpacked", "ours"))
+    assert whole.keys() == unpacked.keys() and mt5.keys() < whole.keys()
+    for found in (unpacked, mt5):
+        assert all(np.array_equal(found[path], whole[path]) for path in found)
+
+
+def test_a_layout_is_not_mixed_with_other_choices(refused, folder):
+    assert "flax" in refused("export", "mt5", folder, "out", "--dtype", "bfloat16")
+    assert "no format 'mt4'" in refused("export", "mt4", folder, "out")
+    assert "holds model.safetensors" not in refused("import", "mt5", folder, "out")
+
+
 def test_export_and_assemble_keep_every_tensor(bridge, folder):
     assert bridge("export", "flax", folder, "copy")[0] == 0
     one, other = (weights_file.load(f, dtype=None) for f in (folder, "copy"))
