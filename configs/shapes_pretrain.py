@@ -4,7 +4,8 @@
     bridge pretrain --config configs/shapes_pretrain.py:smoother --workdir runs/vae2
     bridge pretrain --config configs/shapes_pretrain.py:smoothest --workdir runs/vae3
     bridge pretrain --config configs/shapes_pretrain.py:pixels --workdir runs/vae
-    bridge pretrain --config configs/shapes_pretrain.py:decoder --workdir runs/dit
+    bridge pretrain --config configs/shapes_pretrain.py:decoder --workdir runs/dit1
+    bridge pretrain --config configs/shapes_pretrain.py:decoder_longer --workdir runs/dit
     bridge pretrain --config configs/shapes_pretrain.py:vlm --workdir runs/vlm1
     bridge pretrain --config configs/shapes_pretrain.py:vlm_tinted --workdir runs/vlm
 
@@ -13,24 +14,12 @@ Each accepts `:tiny` after its name (`:vlm-tiny`): a few steps, to see that it r
 
 from configs import common
 
-PARTS = (
-    "autoencoder",
-    "smoother",
-    "smoothest",
-    "pixels",
-    "decoder",
-    "vlm",
-    "vlm_tinted",
-)
-VARIANTS = (*PARTS, *(f"{part}-tiny" for part in PARTS), "tiny")
-
 
 def get_config(variant="vlm"):
     part, _, tiny = (variant or "vlm").partition("-")
     if part == "tiny":
         part, tiny = "vlm", "tiny"
-    recipes = (autoencoder, smoother, smoothest, pixels, decoder, vlm, vlm_tinted)
-    config = {recipe.__name__: recipe for recipe in recipes}[part]()
+    config = {recipe.__name__: recipe for recipe in RECIPES}[part]()
     return common.smoke(config) if tiny else config
 
 
@@ -129,6 +118,23 @@ def decoder():
     )
 
 
+def decoder_longer():
+    """The decoder alone goes on; its text encoders stay, so that what learns to stand in
+    for them may train meanwhile.
+    """
+    config = decoder()
+    config.init_from = {
+        "vae": "runs/vae3:vae",
+        **{part: f"runs/dit1:{part}" for part in ("mt5", "bert", "dit")},
+    }
+    config.seed = 1  # other noise,
+    config.streams.main.seed = 1  # on other scenes
+    config.optim.learning_rate = 5e-4
+    config.optim.trainable = ((r"dit/.*", True), (r".*", False))
+    config.total_steps = 6000
+    return config
+
+
 def vlm():
     """Vision-language model: pictures and their captions, next token by next token."""
     return common.ConfigDict(
@@ -167,3 +173,17 @@ def vlm_tinted():
     config.optim.warmup_steps = 100
     config.total_steps = 1200
     return config
+
+
+RECIPES = (
+    autoencoder,
+    smoother,
+    smoothest,
+    pixels,
+    decoder,
+    decoder_longer,
+    vlm,
+    vlm_tinted,
+)
+PARTS = tuple(recipe.__name__ for recipe in RECIPES)
+VARIANTS = (*PARTS, *(f"{part}-tiny" for part in PARTS), "tiny")
