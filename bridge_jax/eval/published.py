@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bridge_jax.core import marks
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.eval import summary
 
-BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
+MARK = "figures"
 HASH = 12  # letters of the weights' hash that are shown
 
 
@@ -40,15 +41,7 @@ def insert(page: Path, by_split: Mapping[str, Mapping[str, Any]]) -> str:
     Raises:
       BridgeError: the page cannot be read or has no such marks.
     """
-    try:
-        text = page.read_text()
-    except OSError as error:
-        raise BridgeError(f"cannot read {page}: {error.strerror}") from None
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise BridgeError(f"{page} needs the marks {BEGIN} and {END}, once each")
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n\n{markdown(by_split)}\n\n{END}{after}"
+    return marks.insert(page, MARK, markdown(by_split))
 
 
 def _cell(row: summary.Row, split: str, metrics: Mapping[str, Any]) -> str:

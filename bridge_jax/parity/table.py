@@ -1,5 +1,7 @@
 """A comparison as text."""
 
+from collections.abc import Mapping
+
 from bridge_jax.parity import comparison, run
 
 HEAD = ("case", "array", "shape", "max abs error", "relative", "tolerance", "verdict")
@@ -17,6 +19,25 @@ def text(result: run.Result) -> str:
         lines += [f"  {name}: {reason}" for name, reason in result.left_out]
     wrong = [row for row in result.rows if not row.holds]
     lines += ["", _verdict(len(result.rows), len(wrong), result)]
+    return "\n".join(lines)
+
+
+def summary(results: Mapping[str, run.Result]) -> str:
+    """A Markdown table, one line a fixture."""
+    lines = [
+        "| recording | compared | worst error, one layer or loss | worst, composed | |",
+        "|---|---|---|---|---|",
+    ]
+    for name, result in results.items():
+        single, composed = (
+            max((r.relative for r in result.rows if r.tolerance == t), default=0.0)
+            for t in (comparison.SINGLE, comparison.COMPOSED)
+        )
+        verdict = "holds" if result.holds else "FAILS"
+        lines.append(
+            f"| `{name}` | {len(result.rows)} | {single:.1e} | {composed:.1e} |"
+            f" {verdict} |"
+        )
     return "\n".join(lines)
 
 
