@@ -5,7 +5,8 @@
     bridge pretrain --config configs/shapes_pretrain.py:smoothest --workdir runs/vae3
     bridge pretrain --config configs/shapes_pretrain.py:pixels --workdir runs/vae
     bridge pretrain --config configs/shapes_pretrain.py:decoder --workdir runs/dit1
-    bridge pretrain --config configs/shapes_pretrain.py:decoder_longer --workdir runs/dit
+    bridge pretrain --workdir runs/dit \
+        --config configs/shapes_pretrain.py:decoder_longer
     bridge pretrain --config configs/shapes_pretrain.py:vlm --workdir runs/vlm1
     bridge pretrain --config configs/shapes_pretrain.py:vlm_tinted --workdir runs/vlm
 
@@ -119,8 +120,9 @@ def decoder():
 
 
 def decoder_longer():
-    """The decoder alone goes on; its text encoders stay, so that what learns to stand in
-    for them may train meanwhile.
+    """The decoder alone goes on.
+
+    Its text encoders stay, so what learns to stand in for them may train meanwhile.
     """
     config = decoder()
     config.init_from = {

@@ -121,7 +121,7 @@ def test_not_a_number_never_holds():
 def small(tmp_path):
     """write(arrays, **about) -> path of a fixture."""
 
-    def write(arrays, **about):
+    def write(arrays, /, **about):
         path = tmp_path / "one.npz"
         np.savez(path, **arrays)
         shapes = {n: {"shape": list(a.shape)} for n, a in arrays.items()}

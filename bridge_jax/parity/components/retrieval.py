@@ -174,7 +174,7 @@ def _similarities(case, stages, ids, heads) -> Iterator[Value]:
         "logits_text_text": text @ text.T,
     }
     for name, cosines in logits.items():
-        yield Value(f"out/{case}/{name}", scale * cosines, COMPOSED)
+        yield Value(f"out/{case}/{name}", scale.reshape(()) * cosines, COMPOSED)
     yield Value(f"out/{case}/sim_targets", targets, SINGLE)
     yield Value(f"out/{case}/pos_idx_t2t", others, EXACT)
     yield Value(f"out/{case}/valid_rows_mask", others.sum(1) > 0, EXACT)
