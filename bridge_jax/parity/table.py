@@ -29,16 +29,18 @@ def summary(results: Mapping[str, run.Result]) -> str:
         "|---|---|---|---|---|",
     ]
     for name, result in results.items():
-        single, composed = (
-            max((r.relative for r in result.rows if r.tolerance == t), default=0.0)
-            for t in (comparison.SINGLE, comparison.COMPOSED)
-        )
+        single = _worst(result, comparison.SINGLE)
+        composed = _worst(result, comparison.COMPOSED)
         verdict = "holds" if result.holds else "FAILS"
         lines.append(
-            f"| `{name}` | {len(result.rows)} | {single:.1e} | {composed:.1e} |"
-            f" {verdict} |"
+            f"| `{name}` | {len(result.rows)} | {single} | {composed} | {verdict} |"
         )
     return "\n".join(lines)
+
+
+def _worst(result: run.Result, tolerance: float) -> str:
+    found = [row.relative for row in result.rows if row.tolerance == tolerance]
+    return f"{max(found):.1e}" if found else ""
 
 
 def _cells(row: comparison.Row) -> tuple[str, ...]:

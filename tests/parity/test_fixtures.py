@@ -2,16 +2,19 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bridge_jax.cli import main
+from bridge_jax.core import marks
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.parity import comparison, fixture, run, table
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden"
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.npz"))
 
 
@@ -74,6 +77,13 @@ def test_a_whole_number_off_is_too_much(computed):
                 changed(given, value.name, recorded + 1), component, values
             )
             assert value.name in [r.name for r in result.rows if not r.holds]
+
+
+def test_the_readme_tells_of_every_recording(given):
+    written = marks.between((ROOT / "README.md").read_text(), "parity")
+    assert re.search(
+        rf"^\| `{given.name}` \| \d+ \|.*\| holds \|$", written, re.MULTILINE
+    )
 
 
 def test_a_zeroed_weight_fails(given):
