@@ -59,8 +59,10 @@ def _theirs(args: argparse.Namespace) -> None:
     from bridge_jax.convert import plan
     from bridge_jax.convert import run as convert
 
-    plan.named(args.format)
-    outputs.check_folder(args.out, args.force, holding=convert.CONFIG)
+    form = plan.named(args.format)
+    for path in convert.weights_in(args.out, form.BASE)[:1]:
+        outputs.check_folder(args.out, args.force, holding=path.name)
+    outputs.check_folder(args.out)
     source = locate.locate(args.source)
     if args.step is not None or arguments.dtypes(args):
         raise BridgeError(

@@ -28,7 +28,8 @@ def run(args: argparse.Namespace) -> None:
     from bridge_jax.cli import saved_model
     from bridge_jax.convert import run as convert
 
-    outputs.check_folder(args.out, args.force, holding=weights_file.WEIGHTS)
+    for name in (weights_file.WEIGHTS, weights_file.CONFIG):
+        outputs.check_folder(args.out, args.force, holding=name)
     if args.format in export.OURS:
         packed = args.format == "flax_msgpack"
         read = saved_model.read_packed if packed else saved_model.read

@@ -21,7 +21,8 @@ CONFIG = "config.json"
 def import_(name: str, source: Path, target: Path) -> str:
     """Read a released layout and write ours: model.safetensors and config.json.
 
-    Nothing in `target` loads before all is there. Tensors keep their dtype.
+    What is in `target` stays as it is until all is on the disk, and then goes. Tensors
+    keep their dtype.
 
     Returns:
       One line that says what was written.
@@ -31,6 +32,7 @@ def import_(name: str, source: Path, target: Path) -> str:
         that does not fit.
     """
     form = plan.named(name)
+    _check_apart(source, target)
     found = open_source(form, source)
     about = read_about(form, source)
     try:
@@ -39,7 +41,6 @@ def import_(name: str, source: Path, target: Path) -> str:
     except BridgeError as error:
         raise BridgeError(f"{source} as {name}: {error}") from None
     target.mkdir(parents=True, exist_ok=True)
-    _forget(target)
     say = _Progress(moves, f"reading {name}")
     specs = {move.target: move.spec for move in moves}
     file = target / weights_file.WEIGHTS
@@ -47,6 +48,7 @@ def import_(name: str, source: Path, target: Path) -> str:
         for move in say:
             out.write(move.target, plan.read(move, found, importing=True))
         out.finish()
+        (target / CONFIG).unlink(missing_ok=True)
         out.rename()
     told = {
         "model": plan.description(model),
@@ -67,6 +69,7 @@ def export(
       BridgeError: no such format, or a model that does not fit it.
     """
     form = plan.named(name)
+    _check_apart(source, target)
     found = tensors.open_folder(source)
     about = weights_file.read_config(source)
     model = about.get("model")
@@ -78,7 +81,6 @@ def export(
     came_with = about.get("source", {})
     original = came_with.get("config", {}) if came_with.get("format") == name else {}
     target.mkdir(parents=True, exist_ok=True)
-    _forget(target)
     say = _Progress(moves, f"writing {name}")
     if hasattr(form, "save"):
         arrays = {m.target: plan.read(m, found, importing=False) for m in say}
@@ -132,6 +134,7 @@ def _write_shards(form, target, moves, found, shard_bytes, say) -> int:
             out.finish()
             staged.append(out)
         next(turn, None)
+        _forget(target, form.BASE)
         for out in staged:
             out.rename()
     if len(files) > 1:
@@ -151,9 +154,23 @@ def _names(base: str, count: int) -> list[str]:
     ]
 
 
-def _forget(target: Path) -> None:
-    """Without its config.json a folder does not load, whatever else is in it."""
-    (target / CONFIG).unlink(missing_ok=True)
+def weights_in(folder: Path, base: str) -> list[Path]:
+    """Files that make `folder` a model in a released layout, config.json first."""
+    fixed = (CONFIG, f"{base}{tensors.INDEX}", f"{base}.safetensors")
+    found = [folder / name for name in fixed if (folder / name).is_file()]
+    return found + sorted(folder.glob(f"{base}-?????-of-?????.safetensors"))
+
+
+def _forget(target: Path, base: str) -> None:
+    """Older weights beside new ones would be read in their place, or with them."""
+    for path in weights_in(target, base):
+        path.unlink()
+
+
+def _check_apart(source: Path, target: Path) -> None:
+    home = source.parent if source.is_file() else source
+    if home.resolve() == target.resolve():
+        raise BridgeError(f"{target} is what is read; name another folder to write")
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:

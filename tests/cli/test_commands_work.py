@@ -69,7 +69,18 @@ def test_layouts_of_others_keep_every_tensor(bridge, folder):
 def test_a_layout_is_not_mixed_with_other_choices(refused, folder):
     assert "flax" in refused("export", "mt5", folder, "out", "--dtype", "bfloat16")
     assert "no format 'mt4'" in refused("export", "mt4", folder, "out")
-    assert "holds model.safetensors" not in refused("import", "mt5", folder, "out")
+    assert "mt5" in refused("import", "mt5", folder, "out")
+
+
+def test_weights_of_others_are_replaced_only_by_force(bridge, refused, folder):
+    assert bridge("export", "mt5", folder, "theirs")[0] == 0
+    assert "--force" in refused("export", "mt5", folder, "theirs")
+    assert bridge("export", "mt5", folder, "theirs", "--force")[0] == 0
+    assert "name another folder" in refused(
+        "import", "mt5", "theirs", "theirs", "--force"
+    )
+    assert "--force" in refused("import", "mt5", "theirs", "theirs")
+    assert bridge("import", "mt5", "theirs", "ours")[0] == 0
 
 
 def test_export_and_assemble_keep_every_tensor(bridge, folder):

@@ -134,6 +134,49 @@ def test_an_interruption_leaves_nothing_that_loads(released, tmp_path, monkeypat
     assert weights_file.read_config(tmp_path / "ours")["source"]["format"] == name
 
 
+def test_an_interruption_keeps_what_was_there(released, tmp_path, monkeypatch):
+    name, folder = released
+    out = tmp_path / "out"
+    run.import_(name, folder, tmp_path / "ours")
+    run.export(name, tmp_path / "ours", out)
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    for work in (
+        lambda: run.import_(name, folder, tmp_path / "ours"),
+        lambda: run.export(name, tmp_path / "ours", out, shard_bytes=200_000),
+    ):
+        kept = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+        with monkeypatch.context() as patched:
+            patched.setattr(plan, "read", stop)
+            with pytest.raises(KeyboardInterrupt):
+                work()
+        assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == kept
+
+
+@pytest.mark.parametrize("first", [200_000, 10**9])
+def test_older_shards_do_not_stay_beside_new_ones(released, tmp_path, first):
+    name, folder = released
+    base, out = plan.named(name).BASE, tmp_path / "out"
+    run.import_(name, folder, tmp_path / "ours")
+    for shard_bytes in (first, 10**9 + 200_000 - first):
+        run.export(name, tmp_path / "ours", out, shard_bytes=shard_bytes)
+        assert_same(read_all(out, base), read_all(folder, base))
+    whole = out / f"{base}.safetensors"
+    assert whole.exists() != bool(list(out.glob(f"{base}-*.safetensors")))
+    assert whole.exists() != (out / f"{base}.safetensors.index.json").exists()
+
+
+def test_what_is_read_is_never_written_over(released, tmp_path):
+    name, folder = released
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    for work in (run.import_, run.export):
+        with pytest.raises(BridgeError, match="name another folder to write"):
+            work(name, folder, folder)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_unknown_formats_are_named():
     with pytest.raises(
         BridgeError, match=r"no format 'qwen2vl' .did you mean 'qwen2_vl'"
