@@ -4,11 +4,8 @@
     bridge pretrain --config configs/shapes_pretrain.py:smoother --workdir runs/vae2
     bridge pretrain --config configs/shapes_pretrain.py:smoothest --workdir runs/vae3
     bridge pretrain --config configs/shapes_pretrain.py:pixels --workdir runs/vae
-    bridge pretrain --config configs/shapes_pretrain.py:decoder --workdir runs/dit1
-    bridge pretrain --workdir runs/dit \
-        --config configs/shapes_pretrain.py:decoder_longer
-    bridge pretrain --config configs/shapes_pretrain.py:vlm --workdir runs/vlm1
-    bridge pretrain --config configs/shapes_pretrain.py:vlm_tinted --workdir runs/vlm
+    bridge pretrain --config configs/shapes_pretrain.py:decoder --workdir runs/dit
+    bridge pretrain --config configs/shapes_pretrain.py:vlm --workdir runs/vlm
 
 Each accepts `:tiny` after its name (`:vlm-tiny`): a few steps, to see that it runs.
 """
@@ -100,64 +97,19 @@ def decoder():
             seed=0,
             model=common.parts(common.TINY, "mt5", "bert", "dit", "vae"),
             init_from=dict(vae="runs/vae3:vae"),
-            streams=dict(main=dict(source="shapes_text_to_image", batch=64)),
-            objectives=dict(diffusion=dict(weight=1.0, condition="text")),
+            streams=dict(main=dict(source="shapes_text_to_image", batch=32)),
+            objectives=dict(diffusion=dict(weight=1.0, condition="text", draws=4)),
             optim=dict(
-                learning_rate=1e-3,
-                schedule="cosine",
-                warmup_steps=200,
-                weight_decay=0.01,
-                b2=0.99,
-                ema_decay=0.999,
-                trainable=(("vae/.*", False), (".*", True)),
-            ),
-            total_steps=8000,
-            log_every=100,
-            checkpoint_every=500,
-            pictures_every=0,
-        )
-    )
-
-
-def decoder_longer():
-    """The decoder alone goes on.
-
-    Its text encoders stay, so what learns to stand in for them may train meanwhile.
-    """
-    config = decoder()
-    config.init_from = {
-        "vae": "runs/vae3:vae",
-        **{part: f"runs/dit1:{part}" for part in ("mt5", "bert", "dit")},
-    }
-    config.seed = 1  # other noise,
-    config.streams.main.seed = 1  # on other scenes
-    config.optim.learning_rate = 5e-4
-    config.optim.trainable = ((r"dit/.*", True), (r".*", False))
-    config.total_steps = 6000
-    return config
-
-
-def vlm():
-    """Vision-language model: pictures and their captions, next token by next token."""
-    return common.ConfigDict(
-        dict(
-            entry="pretrain",
-            seed=0,
-            model=common.parts(common.TINY, "vlm"),
-            streams=dict(
-                main=dict(source="shapes_caption", batch=64, tinted=0.0, slips=0.0)
-            ),
-            objectives=dict(sft=dict(weight=1.0)),
-            optim=dict(
+                name="muon",
                 learning_rate=2e-3,
                 schedule="cosine",
-                warmup_steps=200,
-                final_fraction=0.1,
+                warmup_steps=100,
                 weight_decay=0.01,
                 b2=0.99,
                 ema_decay=0.998,
+                trainable=(("vae/.*", False), (".*", True)),
             ),
-            total_steps=2000,
+            total_steps=4500,
             log_every=50,
             checkpoint_every=500,
             pictures_every=0,
@@ -165,16 +117,36 @@ def vlm():
     )
 
 
-def vlm_tinted():
-    """The same goes on among colors without names: see `streams/shapes_caption.py`."""
-    config = vlm()
-    config.init_from = dict(vlm="runs/vlm1:vlm")
-    config.streams.main.tinted = 0.5
-    config.streams.main.slips = 0.3
-    config.optim.learning_rate = 1e-3
-    config.optim.warmup_steps = 100
-    config.total_steps = 1200
-    return config
+def vlm():
+    """Vision-language model: pictures and their captions, next token by next token.
+
+    Some of the colors have no name: see `streams/shapes_caption.py`.
+    """
+    return common.ConfigDict(
+        dict(
+            entry="pretrain",
+            seed=0,
+            model=common.parts(common.TINY, "vlm"),
+            streams=dict(
+                main=dict(source="shapes_caption", batch=64, tinted=0.4, slips=0.2)
+            ),
+            objectives=dict(sft=dict(weight=1.0)),
+            optim=dict(
+                name="muon",
+                learning_rate=5e-3,
+                schedule="cosine",
+                warmup_steps=60,
+                final_fraction=0.02,
+                weight_decay=0.01,
+                b2=0.99,
+                ema_decay=0.995,
+            ),
+            total_steps=1400,
+            log_every=50,
+            checkpoint_every=350,
+            pictures_every=0,
+        )
+    )
 
 
 RECIPES = (
@@ -183,9 +155,7 @@ RECIPES = (
     smoothest,
     pixels,
     decoder,
-    decoder_longer,
     vlm,
-    vlm_tinted,
 )
 PARTS = tuple(recipe.__name__ for recipe in RECIPES)
 VARIANTS = (*PARTS, *(f"{part}-tiny" for part in PARTS), "tiny")

@@ -21,7 +21,7 @@ def get_config(variant=""):
             model=common.parts(common.TINY, "vlm"),
             init_from=dict(vlm="shapes-tiny/stage0:vlm"),
             streams=dict(
-                main=dict(source="shapes_instruct", batch=64),
+                main=dict(source="shapes_instruct", batch=64, slips=0.2),
                 # Some of stage 0 goes on: from instructions alone the model learns
                 # again which colors and shapes never go together.
                 caption=dict(source="shapes_caption", batch=16, tinted=0.25, slips=0.3),
@@ -31,16 +31,17 @@ def get_config(variant=""):
                 sft_caption=dict(name="sft", weight=0.3, stream="caption"),
             ),
             optim=dict(
-                learning_rate=2e-3,
+                name="muon",
+                learning_rate=4e-3,
                 schedule="cosine",
-                warmup_steps=100,
-                final_fraction=0.05,
+                warmup_steps=50,
+                final_fraction=0.02,
                 weight_decay=0.01,
                 b2=0.99,
-                ema_decay=0.998,
+                ema_decay=0.997,
                 trainable=(("vlm/vision/.*", False), (".*", True)),
             ),
-            total_steps=5000,
+            total_steps=2600,
             log_every=50,
             checkpoint_every=500,
             pictures_every=0,

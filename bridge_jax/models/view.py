@@ -181,7 +181,10 @@ class View:
     def denoise(
         self, noisy: jax.Array, timesteps: jax.Array, condition: str
     ) -> jax.Array:
-        """Decoder output for condition "text" (mT5) or "queries" (aligner)."""
+        """Decoder output for condition "text" (mT5) or "queries" (aligner).
+
+        `noisy` [n * B, ...] and `timesteps` hold n consecutive draws of every row.
+        """
         t5_mask = self.batch["t5_mask"]
         states = {"text": lambda: self.mt5_states, "queries": lambda: self.aligned}
         if condition == "queries":

@@ -19,13 +19,17 @@ class Objective(base.Base):
     Attributes:
       condition: "text" (mT5 states: pretraining) or "queries" (the aligner's output).
       loss: a name of `diffusion/loss.py`.
+      draws: timesteps and noises a row. Further draws cost the decoder alone, not
+        encoders and text projections, and what one row teaches varies most with them.
     """
 
     condition: str = "queries"
     loss: str = "mse"
+    draws: int = 1
 
     def __call__(self, view: view_lib.View) -> term.Term:
-        latents, schedule = view.latents, schedules.Schedule()
+        schedule = schedules.Schedule()
+        latents = jnp.repeat(view.latents, self.draws, axis=0)
         rows = latents.shape[0]
         t = jax.random.randint(
             view.rngs["diffusion/timestep"], (rows,), 0, schedule.num_steps

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import jax
 import optax
+import optax.contrib
 
 from bridge_jax.core import trees
 from bridge_jax.core.errors import BridgeError
@@ -27,13 +28,14 @@ class OptimConfig:
       weight_decay: decoupled, scaled by the learning rate.
       decay: factor on weight_decay a parameter; vectors (norms, biases) have 0.
       clip_norm: bound on the global norm of the gradients; 0 for none.
-      b1, b2, eps: of adamw; b1 and b2 of lion.
+      b1, b2, eps: of adamw and of what muon leaves to it; b1 and b2 of lion.
+      momentum: of muon.
       trainable: (regex, bool); frozen parts have no gradient and no optimiser state.
       rates: factor on the learning rate a parameter.
       ema_decay: of the average of the trained parts; 0 for none.
     """
 
-    name: Literal["adamw", "lion", "adafactor"] = "adamw"
+    name: Literal["adamw", "muon", "lion", "adafactor"] = "adamw"
     learning_rate: float = 1e-3
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_steps: int = 0
@@ -44,6 +46,7 @@ class OptimConfig:
     b1: float = 0.9
     b2: float = 0.999
     eps: float = 1e-8
+    momentum: float = 0.95
     trainable: tuple[tuple[str, bool], ...] = ((".*", True),)
     rates: Patterns = ((".*", 1.0),)
     ema_decay: float = 0.0
@@ -119,6 +122,8 @@ def make_schedule(config: OptimConfig, total_steps: int) -> Callable[[Any], Any]
 def _direction(config: OptimConfig) -> optax.GradientTransformation:
     if config.name == "adamw":
         return optax.scale_by_adam(config.b1, config.b2, config.eps)
+    if config.name == "muon":
+        return _muon(config)
     if config.name == "lion":
         return optax.scale_by_lion(config.b1, config.b2)
     return optax.chain(
@@ -126,6 +131,45 @@ def _direction(config: OptimConfig) -> optax.GradientTransformation:
         optax.clip_by_block_rms(1.0),
         optax.scale_by_param_block_rms(),
     )
+
+
+def _muon(config: OptimConfig) -> optax.GradientTransformation:
+    """Orthogonalised momentum for the kernels, Adam for every other parameter.
+
+    Updates of kernels have Adam's size whatever their shape (0.2 root mean square,
+    arXiv 2502.16982), so one learning rate serves both. Embeddings, learned tokens and
+    vectors are no maps from one space to another: orthogonalising them means nothing.
+    """
+    orthogonalised = optax.chain(
+        optax.contrib.scale_by_muon(
+            beta=config.momentum,
+            weight_dimension_numbers=lambda kernels: jax.tree.map(_in_out, kernels),
+        ),
+        optax.stateless(lambda updates, _: jax.tree.map(_sized_as_adam, updates)),
+    )
+    adam = optax.scale_by_adam(config.b1, config.b2, config.eps)
+
+    def label(path: str, leaf: Any) -> str:
+        kernel = path.rsplit("/", 1)[-1] == "kernel" and leaf.ndim > 1
+        return "muon" if kernel else "adam"
+
+    return optax.partition(
+        {"muon": orthogonalised, "adam": adam},
+        lambda params: trees.map_paths(label, params),
+    )
+
+
+def _in_out(kernel: Any) -> optax.contrib.MuonDimensionNumbers:
+    """A kernel [..., out] as a matrix: everything before the last axis reaches in."""
+    return optax.contrib.MuonDimensionNumbers(
+        reduction_axis=tuple(range(kernel.ndim - 1)), output_axis=kernel.ndim - 1
+    )
+
+
+def _sized_as_adam(orthogonal: jax.Array) -> jax.Array:
+    """Scale singular values of 1 to a root mean square of 0.2."""
+    outputs = orthogonal.shape[-1]
+    return 0.2 * max(orthogonal.size // outputs, outputs) ** 0.5 * orthogonal
 
 
 def _decay_weights(rate: float, factors: Any) -> optax.GradientTransformation:

@@ -19,7 +19,7 @@ from bridge_jax.models.hunyuan_dit.model import HunyuanDiT
 from bridge_jax.models.hunyuan_dit.pooler import Pooler
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
-COMPOSED = 1e-4
+SIMPLE, COMPOSED = 1e-5, 1e-4
 SINGLE = 1e-5
 LATENTS = ("8x8", "8x12")
 TIMESTEPS = (0, 17, 500, 999)
@@ -202,6 +202,21 @@ def test_text_is_encoded_once(golden, config, params, text):
     condition = model.apply(variables, *text, method="encode_text")
     split = model.apply(variables, latents, t, condition, method="denoise")
     assert np.array_equal(split, model.apply(variables, latents, t, *text))
+
+
+def test_one_text_serves_several_latents(golden, config, params, text):
+    model, variables = HunyuanDiT(config), {"params": params}
+    latents, _ = inputs(golden, "8x8", 500)
+    latents = jnp.concatenate([latents, latents[::-1] * 0.5])
+    t = jnp.asarray([3.0, 500.0, 700.0, 999.0])
+    condition = model.apply(variables, *text, method="encode_text")
+    shared = model.apply(variables, latents, t, condition, method="denoise")
+    copied = jax.tree.map(lambda leaf: jnp.repeat(leaf, 2, axis=0), condition)
+    apart = model.apply(variables, latents, t, copied, method="denoise")
+    assert error(shared, apart) < SIMPLE  # sums in another order
+    crossed = jax.tree.map(lambda leaf: jnp.tile(leaf, (2, 1, 1)[: leaf.ndim]), copied)
+    with pytest.raises(BridgeError, match="4 latents cannot be shared out .* 8 texts"):
+        model.apply(variables, latents, t, crossed, method="denoise")
 
 
 def test_masked_text_reaches_only_the_pooler(golden, config, params, text):

@@ -140,6 +140,21 @@ def test_diffusion_is_zero_for_the_true_velocity():
     assert 0.7 < float(silent.mean()) < 1.3  # the second moment of v is one
 
 
+def test_draws_of_diffusion_differ_and_all_count():
+    latents = jax.random.normal(jax.random.key(0), (2, 4, 4, 2))
+    seen = []
+
+    def silent(noisy, signal, sigma):
+        seen.append((noisy - signal * jnp.repeat(latents, 3, axis=0)) / sigma)
+        return jnp.zeros_like(noisy)
+
+    made = diffusion.Objective(draws=3)(Drawn(silent, latents))
+    assert float(made.weight) == 3 * latents.size
+    noise = np.asarray(seen[0]).reshape(6, -1)
+    assert np.abs(np.corrcoef(noise) - np.eye(6)).max() < 0.8
+    assert 0.6 < noise.std() < 1.4
+
+
 def test_terms_of_two_batches_merge_exactly():
     draw = np.random.default_rng(1)
     logits = draw.normal(size=(4, 5, 7)).astype(np.float32)

@@ -166,7 +166,7 @@ def test_adamw_is_optax_adamw():
     close(mine, theirs, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["adamw", "lion", "adafactor"])
+@pytest.mark.parametrize("name", ["adamw", "muon", "lion", "adafactor"])
 def test_every_optimiser_learns(name):
     where = toy.layout(2)
     config = optim.OptimConfig(name=name, learning_rate=1e-2, schedule="constant")

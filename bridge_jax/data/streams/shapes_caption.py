@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from bridge_jax.data import processor, shapes_world
+from bridge_jax.data import processor, shapes_world, slips
 from bridge_jax.data.shapes import draw, language, palette, splits
 from bridge_jax.data.shapes import scene as scene_lib
 from bridge_jax.data.shapes.stream import Stream as Choices
@@ -23,9 +23,7 @@ class Stream:
       num_patches: P.
       tinted: share of pictures in which objects may have colors that no word is for;
         captions leave those out. They teach shapes apart from colors.
-      slips: share of color words for which the model reads any color, though it has to
-        say the right one. What it says next it must then see: otherwise the words
-        alone tell it that some colors and shapes never go together.
+      slips: share of color words that are misread, see `data/slips.py`.
     """
 
     processor: processor.Processor
@@ -51,17 +49,10 @@ class Stream:
         )
         targets = fields["tokens"]
         if self.slips:
-            fields["tokens"] = self._slipped(rng, targets, response)
+            fields["tokens"] = slips.slipped(
+                self.processor.qwen, rng, targets, response, self.slips
+            )
         return {"vlm": fields, "loss_mask": response, "targets": targets}
-
-    def _slipped(self, rng: Choices, tokens: np.ndarray, response: np.ndarray):
-        colors = [self.processor.qwen.encode_text(f" {c}") for c in palette.COLORS]
-        ids = [ids[0] for ids in colors]  # their first tokens, should they have several
-        read = tokens.copy()
-        for place in np.flatnonzero(response & np.isin(tokens, ids)):
-            if rng.coin(self.slips):
-                read[place] = rng.choice(ids)
-        return read
 
 
 def _tinted(rng: Choices, split: str) -> tuple[np.ndarray, str]:

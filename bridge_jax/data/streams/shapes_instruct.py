@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import chat, processor, rows, shapes_world
+from bridge_jax.data import chat, processor, rows, shapes_world, slips
 from bridge_jax.data.chat import Row
 from bridge_jax.data.shapes import language, questions, splits
 from bridge_jax.data.shapes.stream import Stream as Choices
@@ -21,7 +21,7 @@ MOST_QUESTIONS = 8
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """Row: vlm {...}, loss_mask [T] float32, see `rows.weigh_replies`.
+    """Row: vlm {...}, targets [T], loss_mask [T] float32 (`rows.weigh_replies`).
 
     Attributes:
       length: T; as many turns as fit are kept, and one must fit.
@@ -31,6 +31,8 @@ class Stream:
       describe: share of them that are asked for a description then.
       evenness: see `rows.weigh_replies`. Answers are short: by tokens alone, captions
         would have nearly all the weight.
+      slips: share of color words misread in rewritten prompts and captions of edits,
+        see `data/slips.py`; never in descriptions, which answers rest on.
     """
 
     processor: processor.Processor
@@ -42,6 +44,7 @@ class Stream:
     edit: float = 0.3
     describe: float = 0.05
     evenness: float = 0.5
+    slips: float = 0.0
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         rng = Choices(self.seed, self.split, index, "instruct")
@@ -51,11 +54,16 @@ class Stream:
         else:
             conversation, picture = self._conversation(rng, item)
             conversations, pictures = [conversation], [picture]
-        fields, response, _ = self.processor.vlm(
+        fields, response, captions = self.processor.vlm(
             conversations, pictures, self.length, self.num_patches
         )
         weights = rows.weigh_replies(response, self.evenness)
-        return {"vlm": fields, "loss_mask": weights}
+        targets = fields["tokens"]
+        if self.slips:
+            fields["tokens"] = slips.slipped(
+                self.processor.qwen, rng, targets, captions, self.slips
+            )
+        return {"vlm": fields, "targets": targets, "loss_mask": weights}
 
     def _rewritings(self, rng: Choices) -> list[Row]:
         """Single-turn conversations until the row is full."""

@@ -38,9 +38,15 @@ class CrossAttention(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, text: jax.Array, rotary: Rotary) -> jax.Array:
-        """x [B, P, hidden], text [B, S, clip_dim] -> [B, P, hidden]."""
+        """x [B, P, hidden], text [B / n, S, clip_dim] -> [B, P, hidden].
+
+        The n images of one text ask it together: its keys and values are made once.
+        """
         config = self.config
         axes = ("embed", "heads")
+        shape, texts = x.shape, text.shape[0]
+        x = x.reshape(texts, -1, shape[-1])
+        rotary = tuple(jnp.tile(t, (1, 1, shape[0] // texts, 1)) for t in rotary)
         query = dense(config, config.hidden, axes, "query")(x)
         query = attention.split_heads(query, config.heads)
         query = rope.apply_interleaved(head_norm(config, "query_norm")(query), *rotary)
@@ -48,7 +54,8 @@ class CrossAttention(nn.Module):
         key, value = unstack_heads(pair, 2, config.heads)
         key = head_norm(config, "key_norm")(key)
         out = attention.merge_heads(attention.attend(query, key, value))
-        return dense(config, config.hidden, ("heads", "embed"), "output")(out)
+        out = dense(config, config.hidden, ("heads", "embed"), "output")(out)
+        return out.reshape(shape)
 
 
 class Block(nn.Module):
@@ -71,7 +78,7 @@ class Block(nn.Module):
         Args:
           x: [B, P, hidden].
           conditioning: [B, hidden], time embedding plus pooled text.
-          text: [B, S, clip_dim].
+          text: [B, S, clip_dim], or fewer rows: see `CrossAttention`.
           rotary: see `rotary.tables`.
           skip: [B, P, hidden] from the first half, for blocks `with_skip`.
         """

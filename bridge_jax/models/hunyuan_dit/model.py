@@ -112,7 +112,8 @@ class HunyuanDiT(nn.Module):
         Args:
           latents: [B, h, w, C]; patch must divide h and w, any size and aspect ratio.
           timesteps: [B], 0 .. 999, may be fractional.
-          condition: from `encode_text`.
+          condition: from `encode_text`, of B texts, or of B / n that serve n
+            consecutive latents each.
           deterministic: the published model has no dropout; taken for uniformity.
 
         Returns:
@@ -121,7 +122,12 @@ class HunyuanDiT(nn.Module):
         """
         del deterministic
         config = self.config
-        _, height, width, _ = latents.shape
+        rows, height, width, _ = latents.shape
+        texts = condition.vector.shape[0]
+        if rows % texts:
+            raise BridgeError(
+                f"{rows} latents cannot be shared out evenly among {texts} texts"
+            )
         patch = config.patch
         if height % patch or width % patch:
             raise BridgeError(
@@ -131,7 +137,8 @@ class HunyuanDiT(nn.Module):
         turns = rotary.tables(
             height // patch, width // patch, config.head_dim, config.base_grid
         )
-        conditioning = self.time_embed(timesteps) + condition.vector
+        vector = jnp.repeat(condition.vector, rows // texts, axis=0)
+        conditioning = self.time_embed(timesteps) + vector
         x = self.patch_embed(embed.patchify(latents, patch))
         skips = []
         for i, block in enumerate(self.blocks):
