@@ -101,7 +101,7 @@ def decoder():
             objectives=dict(diffusion=dict(weight=1.0, condition="text", draws=4)),
             optim=dict(
                 name="muon",
-                learning_rate=2e-3,
+                learning_rate=3e-3,
                 schedule="cosine",
                 warmup_steps=100,
                 weight_decay=0.01,
@@ -109,7 +109,7 @@ def decoder():
                 ema_decay=0.998,
                 trainable=(("vae/.*", False), (".*", True)),
             ),
-            total_steps=4500,
+            total_steps=3300,
             log_every=50,
             checkpoint_every=500,
             pictures_every=0,

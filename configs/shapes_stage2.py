@@ -31,7 +31,7 @@ def get_config(variant=""):
                 vae="shapes-tiny:vae",
             ),
             aligner_init="by_role",
-            replacement=dict(start=(0.0, 0.3), end=(1.0, 1.0), begin=0, finish=800),
+            replacement=dict(start=(0.0, 0.3), end=(1.0, 1.0), begin=0, finish=500),
             streams=dict(
                 generate=dict(source="shapes_generate", batch=48),
                 edit=dict(source="shapes_edit", batch=24),
@@ -41,25 +41,23 @@ def get_config(variant=""):
                 semantic=dict(weight=1.0, stream="generate"),
                 semantic_edit=dict(name="semantic", weight=0.5, stream="edit"),
                 diffusion=dict(weight=0.5, stream="generate", condition="queries"),
-                diffusion_edit=dict(
-                    name="diffusion", weight=0.25, stream="edit", condition="queries"
-                ),
                 contrastive=dict(weight=0.2, stream="retrieve"),
             ),
             optim=dict(
-                learning_rate=1e-3,
+                name="muon",
+                learning_rate=3e-3,
                 schedule="cosine",
-                warmup_steps=100,
+                warmup_steps=50,
                 final_fraction=0.02,
                 weight_decay=0.01,
                 b2=0.99,
-                ema_decay=0.998,
+                ema_decay=0.997,
                 trainable=(
                     (r"(projector|aligner|retrieval)/.*", True),
                     (r".*", False),
                 ),
             ),
-            total_steps=4000,
+            total_steps=1500,
             log_every=50,
             checkpoint_every=500,
             pictures_every=0,
@@ -81,7 +79,7 @@ def _adaption(config):
     config.objectives = dict(semantic=dict(weight=1.0, stream="generate"))
     config.streams = dict(generate=dict(source="shapes_generate", batch=48))
     config.replacement = dict(start=(1.0, 1.0), end=(1.0, 1.0), begin=0, finish=1)
-    config.total_steps = 300
+    config.total_steps = 150
     return config
 
 

@@ -31,7 +31,9 @@ COMMANDS = (
     "train",
     "import",
     "export",
+    "formats",
     "assemble",
+    "bench",
 )
 EXIT_BAD_INPUT = 2
 EXIT_CONTROL_C = 130

@@ -41,6 +41,7 @@ MAY_IMPORT = {
     },
     "eval": {"core", "data", "inference"},
     "parity": {"core", "layers", "data", "diffusion", "models", "objectives"},
+    "bench": {"core", "sharding", "models", "checkpoint", "convert"},
     "cli": set(),  # filled below: everything
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT) | {""}

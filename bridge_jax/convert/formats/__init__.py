@@ -1,6 +1,7 @@
 """One file a layout. Each has
 
 BASE        of its files' names, "model" for model.safetensors
+ON_DISK     what its folder holds, in words, as people have it on their disks
 IGNORED     pattern -> reason, tensors of released files that we have no use for
 read        (config.json, shapes) -> the model's description, {part: {"family", ...}}
 rules       {part: config} -> {part: weight table}

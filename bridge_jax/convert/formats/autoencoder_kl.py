@@ -8,6 +8,7 @@ from bridge_jax.models.autoencoder_kl import config as config_lib
 from bridge_jax.models.autoencoder_kl import weights
 
 BASE = "diffusion_pytorch_model"
+ON_DISK = "config.json; diffusion_pytorch_model.safetensors"
 IGNORED: dict[str, str] = {}
 # ours -> theirs
 _FIELDS = {

@@ -1,4 +1,4 @@
-"""BertModel of transformers: config.json, model.safetensors, vocab.txt."""
+"""BertModel of transformers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +8,7 @@ from bridge_jax.models.bert import config as config_lib
 from bridge_jax.models.bert import weights
 
 BASE = "model"
+ON_DISK = "config.json; model.safetensors, or shards with model.safetensors.index.json"
 IGNORED = {
     r"(bert\.)?pooler\..*": "the decoder reads states, not the pooled vector",
     r"(bert\.)?embeddings\.position_ids": "a constant",

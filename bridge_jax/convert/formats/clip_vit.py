@@ -8,6 +8,7 @@ from bridge_jax.models.clip_vit import config as config_lib
 from bridge_jax.models.clip_vit import weights
 
 BASE = "model"
+ON_DISK = "config.json; model.safetensors, or shards with model.safetensors.index.json"
 IGNORED = {
     r"(vision_model\.)?embeddings\.position_ids": "a constant",
     r"text_model\..*": "the vision half alone is used",

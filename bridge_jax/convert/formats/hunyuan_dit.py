@@ -18,6 +18,7 @@ from bridge_jax.models.hunyuan_dit import config as config_lib
 from bridge_jax.models.hunyuan_dit import weights
 
 BASE = "pytorch_model_ema"
+ON_DISK = "pytorch_model_ema.pt (or _module, _distill), or the path of such a file"
 FILES = ("pytorch_model_ema.pt", "pytorch_model_module.pt", "pytorch_model_distill.pt")
 IGNORED: dict[str, str] = {}
 NO_CONFIG = True

@@ -10,6 +10,7 @@ from bridge_jax.models.hunyuan_dit import config as config_lib
 from bridge_jax.models.hunyuan_dit import diffusers_weights
 
 BASE = "diffusion_pytorch_model"
+ON_DISK = "config.json; diffusion_pytorch_model.safetensors, or shards with their index"
 IGNORED: dict[str, str] = {}
 PART = "dit"
 # ours -> theirs

@@ -1,4 +1,4 @@
-"""MT5EncoderModel of transformers: config.json, model.safetensors or shards."""
+"""MT5EncoderModel of transformers, or the encoder of a whole MT5Model."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +8,7 @@ from bridge_jax.models.mt5 import config as config_lib
 from bridge_jax.models.mt5 import weights
 
 BASE = "model"
+ON_DISK = "config.json; model.safetensors, or shards with model.safetensors.index.json"
 IGNORED = {
     r"encoder\.embed_tokens\.weight": "the shared table again",
     r"decoder\..*": "the encoder alone is used",

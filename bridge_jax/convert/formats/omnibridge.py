@@ -16,6 +16,10 @@ from bridge_jax.models.projector import weights as projector
 from bridge_jax.models.retrieval import weights as retrieval
 
 BASE = "model"
+ON_DISK = (
+    "config.json; model.safetensors, or shards with "
+    "model.safetensors.index.json; the tokenizer's files"
+)
 IGNORED = {
     **qwen2_vl.IGNORED,
     r"bilm\.(shared|embed_tokens)\.weight": "the text encoder's table",

@@ -12,6 +12,10 @@ from bridge_jax.models.qwen2_vl import config as config_lib
 from bridge_jax.models.qwen2_vl import weights
 
 BASE = "model"
+ON_DISK = (
+    "config.json; model.safetensors, or shards with "
+    "model.safetensors.index.json; the tokenizer's files"
+)
 IGNORED = {
     r".*rotary_emb\.inv_freq": "a constant",
 }
