@@ -85,7 +85,7 @@ def pixels():
         (r"vae/(decoder|post_quant)/.*", True),
         (r".*", False),
     )
-    config.total_steps = 2000
+    config.total_steps = 800
     return config
 
 

@@ -1,6 +1,5 @@
-"""Training losses and their gradients against recorded reference values."""
+"""Training losses: what they train and how sums merge; numbers are parity's."""
 
-import functools
 import pathlib
 
 import jax
@@ -12,32 +11,14 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.diffusion import loss, schedules
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
-SINGLE = 1e-5
-COMPOSED = 1e-4
 SCHEDULE = schedules.Schedule()
 
+
 # case -> (loss, prediction kind, whether the variance is learned)
-CASES = {
-    "learned_range_mse": (loss.hybrid, "v", True),
-    "learned_range_rescaled": (loss.hybrid, "v", True),
-    "eps_mse": (loss.hybrid, "eps", True),
-    "fixed_large_mse": (loss.mse, "v", False),
-    "fixed_small_mse": (loss.mse, "v", False),
-    "min_snr_5": (functools.partial(loss.min_snr, gamma=5.0), "v", True),
-    "kl": (loss.kl, "v", True),
-}
-
-
 @pytest.fixture(scope="module")
 def golden():
     with np.load(GOLDEN / "diffusion.npz") as file:
         return dict(file)
-
-
-def error(value, expected):
-    value, expected = np.asarray(value), np.asarray(expected)
-    assert value.shape == expected.shape
-    return np.max(np.abs(value - expected)) / np.max(np.abs(expected))
 
 
 def nhwc(array):
@@ -52,53 +33,6 @@ def batch(golden):
 def output_of(golden, learned):
     parts = [golden["in/model_v"], golden["in/model_var"]]
     return nhwc(np.concatenate(parts[: 1 + learned], axis=1))
-
-
-def per_sample(found):
-    return found.value_sum / found.weight
-
-
-def test_every_recorded_case_is_tested(golden):
-    recorded = {name.split("/")[2] for name in golden if name.startswith("out/train/")}
-    assert recorded == set(CASES)
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_loss_and_gradient(golden, case):
-    function, kind, learned = CASES[case]
-    output = output_of(golden, learned)
-
-    def mean(output):
-        found = function(SCHEDULE, kind, output, *batch(golden))
-        return jnp.sum(found.value_sum) / jnp.sum(found.weight), per_sample(found)
-
-    (_, values), gradient = jax.value_and_grad(mean, has_aux=True)(output)
-    expected = golden[f"out/train/{case}/loss"]
-    assert error(values, expected) < SINGLE
-    assert error(values * 1.01, expected) > SINGLE
-    recorded = nhwc(golden[f"grad/train/{case}/model_output"])
-    largest = np.max(np.abs(recorded))
-    errors = np.max(np.abs(gradient - recorded), axis=(1, 2, 3)) / largest
-    # Row 0 has t = 0: a composition of x0, posterior, decoder and logarithm in which
-    # the reference itself keeps two digits of pixels far out in the tail.
-    assert errors[0] < COMPOSED
-    assert np.all(errors[1:] < SINGLE)
-
-
-@pytest.mark.parametrize("case", [name for name in CASES if CASES[name][2]])
-def test_parts(golden, case):
-    _, kind, _ = CASES[case]
-    arguments = (SCHEDULE, kind, output_of(golden, True), *batch(golden))
-    vb = per_sample(loss.kl(*arguments))
-    total = golden[f"out/train/{case}/loss"]
-    if case == "kl":
-        assert error(vb, total) < SINGLE
-        return
-    assert error(vb, golden[f"out/train/{case}/vb"]) < SINGLE
-    mse = per_sample(loss.mse(*arguments))
-    assert error(mse + vb, golden[f"out/train/{case}/raw_loss"]) < SINGLE
-    if case != "min_snr_5":
-        assert error(mse, golden[f"out/train/{case}/mse"]) < SINGLE
 
 
 def test_the_bound_of_hybrid_trains_only_the_variance(golden):

@@ -1,4 +1,4 @@
-"""Samplers and guidance against recorded trajectories."""
+"""Samplers and guidance: what holds for all of them; numbers are parity's."""
 
 import pathlib
 
@@ -13,19 +13,9 @@ from bridge_jax.diffusion import guidance, samplers, sampling, schedules
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 SINGLE = 1e-5
 COMPOSED = 1e-4
+
+
 # recorded name -> (our name, options)
-RECORDED = {
-    "ddpm/7": ("ddpm", {}),
-    "ddpm/10": ("ddpm", {}),
-    "ddim/7/eta0.0": ("ddim", {"eta": 0.0}),
-    "ddim/10/eta0.0": ("ddim", {"eta": 0.0}),
-    "ddim/7/eta0.6": ("ddim", {"eta": 0.6}),
-    "ddim/10/eta0.6": ("ddim", {"eta": 0.6}),
-    "dpmms/7": ("dpm", {}),
-    "dpmms/10": ("dpm", {}),
-}
-
-
 @pytest.fixture(scope="module")
 def golden():
     with np.load(GOLDEN / "diffusion.npz") as file:
@@ -41,48 +31,6 @@ def error(value, expected):
 def recorded_model(x, t):
     """The fixture's stand-in for a denoiser: v = 0.3 x + 0.001 t."""
     return 0.3 * x + 0.001 * t[:, None, None, None]
-
-
-def test_every_recorded_trajectory_is_tested(golden):
-    found = {n[10:-8] for n in golden if n.startswith("out/sched/") and "samples" in n}
-    assert found == set(RECORDED)
-
-
-@pytest.mark.parametrize("case", RECORDED)
-def test_trajectory(golden, case):
-    name, options = RECORDED[case]
-    sampler, steps = samplers.load(name, **options), int(case.split("/")[1])
-    plan = sampler.plan(steps)
-    assert np.array_equal(plan.timesteps, golden[f"out/sched/{case}/timesteps"])
-    noises = golden[f"in/sched/{case}/noises"]
-    x = jnp.asarray(golden[f"in/sched/{case}/x_init"])
-    state, xs, x0s = sampling.State(x, jnp.zeros_like(x)), [], []
-    for i in range(steps):
-        row = plan.row(i)
-        output = recorded_model(state.x, jnp.full((x.shape[0],), row.timesteps))
-        state = sampler.step(row, state, output, jnp.asarray(noises[i]))
-        xs.append(state.x)
-        x0s.append(state.x0)
-    assert error(jnp.stack(xs), golden[f"out/sched/{case}/samples"]) < COMPOSED
-    assert error(jnp.stack(xs) * 1.01, golden[f"out/sched/{case}/samples"]) > COMPOSED
-    if f"out/sched/{case}/pred_x0" in golden:
-        assert error(jnp.stack(x0s), golden[f"out/sched/{case}/pred_x0"]) < COMPOSED
-
-
-@pytest.mark.parametrize("steps", [5, 20, 50, 100])
-@pytest.mark.parametrize("theirs", ["ddpm", "ddim", "dpmms"])
-def test_timesteps(golden, theirs, steps):
-    sampler = samplers.load({"dpmms": "dpm"}.get(theirs, theirs))
-    expected = golden[f"out/timesteps/{theirs}/{steps}"]
-    assert np.array_equal(sampler.timesteps(steps), expected)
-
-
-@pytest.mark.parametrize("steps", [7, 10])
-def test_sigmas_of_dpm(golden, steps):
-    plan = samplers.load("dpm").plan(steps)
-    expected = golden[f"out/sched/dpmms/{steps}/sigmas"]
-    assert error(np.append(plan.sigma / plan.signal, 0.0), expected) < SINGLE
-    assert plan.keep[-1] == 0 and plan.clean[-1] == 1
 
 
 @pytest.mark.parametrize("name", samplers.names())
@@ -144,16 +92,6 @@ def test_ddim_at_eta_one_is_ddpm():
     )
     for column, other in zip(first, second):
         assert np.allclose(column, other, atol=1e-12)
-
-
-def test_guidance(golden):
-    without, with_text = (
-        jnp.asarray(golden[f"in/cfg/{n}"]) for n in ("uncond", "text")
-    )
-    guided = guidance.guide(without, with_text, 6.0)
-    assert error(guided, golden["out/cfg/guided6"]) < SINGLE
-    rescaled = guidance.rescale(guided, with_text, 0.7)
-    assert error(rescaled, golden["out/cfg/rescaled0.7"]) < SINGLE
 
 
 def test_guided_denoiser_puts_the_unconditional_half_first():

@@ -1,4 +1,4 @@
-"""The aligner against the reference's numbers, its masks, and its initialisation."""
+"""The aligner: its masks, weight names and initialisation; numbers are parity's."""
 
 import dataclasses
 import functools
@@ -12,7 +12,6 @@ import pytest
 
 from bridge_jax.core import weights as weights_lib
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.layers import t5
 from bridge_jax.models.bitransformer import config as config_lib
 from bridge_jax.models.bitransformer import initialise
 from bridge_jax.models.bitransformer import model as model_lib
@@ -22,8 +21,6 @@ from bridge_jax.models.mt5 import model as mt5_model
 from bridge_jax.models.mt5 import weights as mt5_table
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-TOLERANCE = 1e-4  # a composed module
-CASES = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii")
 CONFIG = config_lib.Config(
     layers=6, d_model=64, heads=4, d_kv=16, d_ff=128, cross_layers=(0, 2, 4), queries=16
 )
@@ -99,32 +96,6 @@ def small():
 
 def unboxed(params):
     return jax.tree.map(lambda box: box.value, params, is_leaf=is_box)
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_forward_matches_reference(golden, params, case):
-    wanted = golden[f"out/{case}/hidden"]
-    hidden = run(params, read(golden, case))
-    assert relative_error(hidden, wanted) < TOLERANCE
-    assert relative_error(hidden * 1.01, wanted) > TOLERANCE
-
-
-@pytest.mark.parametrize("case", CASES[:5])
-def test_gradients_match_reference(golden, params, case):
-    gradients = gradient(params, read(golden, case))
-    ours = weights_lib.to_reference(table.rules(CONFIG, prefix=""), gradients)
-    names = [k for k in golden if k.startswith(f"grad/{case}/")]
-    assert len(names) == 6
-    for name in names:
-        error = relative_error(ours[name.removeprefix(f"grad/{case}/")], golden[name])
-        assert error < TOLERANCE, name
-
-
-def test_position_buckets_match_reference(golden):
-    offsets = golden["in/bucket/relative_position"]
-    np.testing.assert_array_equal(
-        t5.bucket(offsets, buckets=32, max_distance=128), golden["out/bucket/bucket"]
-    )
 
 
 def test_weights_round_trip_bit_exact(golden, params):

@@ -1,4 +1,4 @@
-"""HunyuanDiT against recorded reference values, and what its wiring promises."""
+"""What HunyuanDiT's wiring promises; its numbers are parity's."""
 
 import dataclasses
 import json
@@ -12,17 +12,13 @@ import pytest
 
 from bridge_jax.core import weights as tables
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.models.hunyuan_dit import embed, rotary, weights
+from bridge_jax.models.hunyuan_dit import weights
 from bridge_jax.models.hunyuan_dit.block import Block
 from bridge_jax.models.hunyuan_dit.config import SIZES, Config
 from bridge_jax.models.hunyuan_dit.model import HunyuanDiT
-from bridge_jax.models.hunyuan_dit.pooler import Pooler
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 SIMPLE, COMPOSED = 1e-5, 1e-4
-SINGLE = 1e-5
-LATENTS = ("8x8", "8x12")
-TIMESTEPS = (0, 17, 500, 999)
 
 
 @pytest.fixture(scope="module")
@@ -112,75 +108,6 @@ def nhwc(array):
 def inputs(golden, size, t):
     case = f"in/{size}/t{t}"
     return nhwc(golden[f"{case}/x"]), jnp.asarray(golden[f"{case}/t"], jnp.float32)
-
-
-@pytest.mark.parametrize("size", LATENTS)
-def test_forward(golden, config, params, text, size):
-    forward = jax.jit(lambda *a: HunyuanDiT(config).apply({"params": params}, *a))
-    for t in TIMESTEPS:
-        out = forward(*inputs(golden, size, t), *text)
-        expected = nhwc(golden[f"out/{size}/t{t}/out"])
-        assert error(out, expected) < COMPOSED
-        assert error(out * 1.01, expected) > COMPOSED
-
-
-@pytest.mark.parametrize("size", LATENTS)
-def test_gradients(golden, config, params, text, size):
-    def loss(params):
-        out = HunyuanDiT(config).apply(
-            {"params": params}, *inputs(golden, size, 17), *text
-        )
-        return jnp.sum(jnp.square(out))
-
-    gradients = tables.to_reference(
-        weights.rules(config), jax.jit(jax.grad(loss))(params)
-    )
-    prefix = f"grad/{size}/t17/"
-    recorded = [name for name in golden if name.startswith(prefix)]
-    assert len(recorded) == 6
-    for name in recorded:
-        found = error(gradients[name.removeprefix(prefix)], golden[name])
-        assert found < COMPOSED, name
-
-
-def test_text_condition(golden, config, params, text):
-    model = HunyuanDiT(config)
-    condition = model.apply({"params": params}, *text, method="encode_text")
-    assert error(condition.states, golden["out/text_states"]) < SINGLE
-    pooled = Pooler(config).apply({"params": params["pooler"]}, text[2])
-    assert error(pooled, golden["out/pooled"]) < SINGLE
-
-
-def test_time_embedding(golden, config, params):
-    t = jnp.asarray(golden["in/t_list"], jnp.float32)
-    waves = embed.sinusoids(t, config.time_frequencies)
-    expected = golden["out/t_emb_sinusoid"]
-    assert error(waves[:2], expected[:2]) < SINGLE
-    # exp, product and cosine: two of the reference's frequencies are one unit in the
-    # last place off the true value, which t = 999 magnifies to 3e-5.
-    assert error(waves, expected) < COMPOSED
-    embedded = embed.TimeEmbed(config).apply({"params": params["time_embed"]}, t)
-    assert error(embedded, golden["out/t_emb"]) < SINGLE
-
-
-@pytest.mark.parametrize("size", LATENTS)
-def test_rotary_tables(golden, config, size):
-    height, width = (int(side) // config.patch for side in size.split("x"))
-    corners = golden[f"in/{size}/rope_start_stop"]
-    assert np.array_equal(rotary.crop(config.base_grid, height, width), corners)
-    cos, sin = rotary.tables(height, width, config.head_dim, config.base_grid)
-    assert error(cos[0, 0], golden[f"out/{size}/cos"]) < SINGLE
-    assert error(sin[0, 0], golden[f"out/{size}/sin"]) < SINGLE
-
-
-def test_rotary_crops_of_published_sizes(golden):
-    cases = [name for name in golden if name.startswith("out/rope_args/")]
-    assert len(cases) == 4
-    for name in [*cases, "out/calc_sizes/base512_p2_40x24"]:
-        *corners, (height, width) = golden[name].tolist()
-        assert [list(c) for c in rotary.crop(32, height, width)] == corners
-    extended = golden["out/calc_sizes/extend_40x24"].tolist()
-    assert extended == golden["out/calc_sizes/base512_p2_40x24"][2:].tolist()
 
 
 def test_weight_table_round_trip(config, params, reference):

@@ -1,4 +1,4 @@
-"""Qwen2-VL against recorded reference values, and every size traced."""
+"""Qwen2-VL: weight names, remat, and every size traced; numbers are parity's."""
 
 import dataclasses
 import json
@@ -12,14 +12,12 @@ import pytest
 
 from bridge_jax.core import weights as tables
 from bridge_jax.data import mrope, patches
-from bridge_jax.layers import kv_cache as kv
-from bridge_jax.models.qwen2_vl import vision, weights
+from bridge_jax.models.qwen2_vl import weights
 from bridge_jax.models.qwen2_vl.config import SIZES, Config, VisionConfig
-from bridge_jax.models.qwen2_vl.model import Qwen2VL, insert
+from bridge_jax.models.qwen2_vl.model import Qwen2VL
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 COMPOSED = 1e-4
-SINGLE = 1e-5
 
 
 @pytest.fixture(scope="module")
@@ -154,73 +152,6 @@ def _loss(logits, labels):
     return -jnp.where(counted, chosen, 0.0).sum() / counted.sum()
 
 
-CASES = ("img", "twoimg", "vid", "text")
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_positions_equal_the_reference(golden, config, case):
-    arguments, deltas = _inputs(golden, case, config)
-    np.testing.assert_array_equal(
-        arguments["positions"], golden[f"out/{case}/position_ids"]
-    )
-    np.testing.assert_array_equal(deltas, golden[f"out/{case}/rope_deltas"][:, 0])
-
-
-@pytest.mark.parametrize("case", ["img", "twoimg", "vid"])
-def test_patch_coordinates_give_the_reference_angles(golden, config, case):
-    grids = golden[f"in/{case}/image_grid_thw"]
-    coordinates, _ = patches.patch_coordinates(grids, config.vision.merge)
-    width = config.vision.head_dim
-    cos, sin = vision.axial_rotary(
-        jnp.asarray(coordinates)[None], width, config.vision.theta
-    )
-    angles = golden[f"out/{case}/rot_pos_emb"]
-    assert _error(cos[0, 0, :, : width // 2], np.cos(angles)) <= SINGLE
-    assert _error(sin[0, 0, :, width // 2 :], np.sin(angles)) <= SINGLE
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_forward_equals_the_reference(golden, config, params, case):
-    arguments, _ = _inputs(golden, case, config)
-    forward = jax.jit(lambda params, arguments: _forward(config, params, arguments))
-    hidden, logits, out = forward(params, arguments)
-    real = arguments["segments"] != 0  # what stands at padding is meaningless
-    recorded = {
-        "inputs_embeds": out["embeddings"],
-        "last_hidden_state": hidden,
-        "logits": logits,
-    }
-    for name, ours in recorded.items():
-        reference = golden[f"out/{case}/{name}"]
-        assert _error(ours[real], reference[real]) <= COMPOSED, name
-        assert _error(ours[real], 1.01 * reference[real]) > COMPOSED, name
-    loss = _loss(logits, golden[f"in/{case}/labels"])
-    assert _error(loss, golden[f"out/{case}/loss"]) <= SINGLE
-    assert _error(loss, 1.01 * golden[f"out/{case}/loss"]) > SINGLE
-    for kind, pad in (("image", config.image_pad), ("video", config.video_pad)):
-        if f"out/{case}/{kind}_embeds" in golden:
-            index = arguments["image_index"]
-            shown = insert(jnp.zeros_like(hidden), out["visual"], index)
-            shown = shown[arguments["tokens"] == pad]
-            assert _error(shown, golden[f"out/{case}/{kind}_embeds"]) <= COMPOSED
-
-
-def test_gradients_equal_the_reference(golden, config, params):
-    arguments, _ = _inputs(golden, "img", config)
-    labels = golden["in/img/labels"]
-
-    def loss(params):
-        return _loss(_forward(config, params, arguments)[1], labels)
-
-    grads = tables.to_reference(weights.rules(config), jax.jit(jax.grad(loss))(params))
-    names = [k for k in golden if k.startswith("grad/img/")]
-    assert len(names) == 5
-    for name in names:
-        ours = grads[name.removeprefix("grad/img/")]
-        assert _error(ours, golden[name]) <= COMPOSED, name
-        assert _error(ours, 1.01 * golden[name]) > COMPOSED, name
-
-
 def test_rematerialised_gradients_are_the_same(golden, config, params):
     arguments, _ = _inputs(golden, "img", config)
     labels = golden["in/img/labels"]
@@ -233,49 +164,6 @@ def test_rematerialised_gradients_are_the_same(golden, config, params):
 
     errors = jax.tree.map(_error, grad(remat), grad(config))
     assert max(jax.tree.leaves(errors)) <= COMPOSED
-
-
-def _greedy(config, params, arguments, deltas, steps):
-    """(tokens [B, steps], logits [B, steps, V]) under lax.while_loop with a cache."""
-    model = Qwen2VL(config)
-    batch, length = arguments["tokens"].shape
-    memory = kv.empty(config, batch, length + steps - 1)
-
-    def head(hidden):
-        return model.apply({"params": params}, hidden, method="logits")[:, 0]
-
-    hidden, out = model.apply({"params": params}, **arguments, cache=memory)
-    logits = jnp.zeros((batch, steps, config.vocab_size))
-    logits = logits.at[:, 0].set(head(hidden[:, -1:]))
-
-    def step(state):
-        index, memory, logits = state
-        token = jnp.argmax(logits[:, index - 1], axis=-1)[:, None]
-        hidden, out = model.apply(
-            {"params": params},
-            token,
-            kv.next_positions(memory, deltas),
-            jnp.ones_like(token),
-            cache=memory,
-        )
-        return index + 1, out["cache"], logits.at[:, index].set(head(hidden))
-
-    state = (jnp.int32(1), out["cache"], logits)
-    _, _, logits = jax.lax.while_loop(lambda state: state[0] < steps, step, state)
-    return jnp.argmax(logits, axis=-1), logits
-
-
-@pytest.mark.parametrize("case", ["gen_single", "gen_leftpad", "gen_text"])
-def test_cached_greedy_decoding_equals_the_reference(golden, config, params, case):
-    arguments, deltas = _inputs(golden, case, config)
-    np.testing.assert_array_equal(deltas, golden[f"out/{case}/rope_deltas"][:, 0])
-    reference = golden[f"out/{case}/step_logits"]
-    steps = reference.shape[1]
-    decode = jax.jit(lambda p, a, d: _greedy(config, p, a, d, steps))
-    tokens, logits = decode(params, arguments, deltas)
-    np.testing.assert_array_equal(tokens, golden[f"out/{case}/sequences"][:, -steps:])
-    assert _error(logits, reference) <= COMPOSED
-    assert _error(logits, 1.01 * reference) > COMPOSED
 
 
 def test_round_trip_is_bit_exact(golden, config, params):

@@ -1,4 +1,4 @@
-"""Retrieval heads and contrastive losses against the reference's numbers."""
+"""Retrieval heads and contrastive losses: masks, sizes, edges; numbers are parity's."""
 
 import dataclasses
 import functools
@@ -20,13 +20,10 @@ from bridge_jax.models.projector import model as projector_model
 from bridge_jax.models.projector import weights as projector_table
 from bridge_jax.models.retrieval import config as config_lib
 from bridge_jax.models.retrieval import model as model_lib
-from bridge_jax.models.retrieval import pool
 from bridge_jax.models.retrieval import weights as table
 from bridge_jax.objectives import contrastive
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-TOLERANCE = 1e-4  # composed modules
-CASES = ("repeat", "norepeat", "misaligned")
 SETTINGS = json.loads((GOLDEN / "retrieval.json").read_text())["config"]
 PROJECTOR = projector_config.Config(hidden=SETTINGS["H"], d_model=SETTINGS["d"])
 ALIGNER = aligner_config.Config(
@@ -47,7 +44,6 @@ MASKED = config_lib.Config(
 )
 HEADS = dataclasses.replace(MASKED, mask_padding=False)  # as the reference
 # A shift of all keys alike changes no softmax: what the fixture records is rounding.
-ZERO_GRADIENT = "norm1_k.bias"
 RULES = {
     "projector": projector_table.rules(PROJECTOR),
     "aligner": aligner_table.rules(ALIGNER),
@@ -102,18 +98,6 @@ def embed(params, states, mask, modality, config=HEADS):
     return {"memory": memory, "aligned": aligned, "embedding": embedding}
 
 
-@jax.jit
-def forward(params, given, ids):
-    stages = {m: embed(params, *given[m], m) for m in ("image", "text")}
-    total, weight, metrics = contrastive.multi_positive_infonce(
-        stages["text"]["embedding"],
-        stages["image"]["embedding"],
-        ids,
-        params["retrieval"]["logit_scale"],
-    )
-    return total / weight, (stages, metrics)
-
-
 def inputs(golden, case):
     def pair(name):
         mask = golden[f"in/{case}/{name}_mask"]
@@ -121,82 +105,6 @@ def inputs(golden, case):
 
     ids = golden[f"in/{case}/image_ids"]
     return {"image": pair("image"), "text": pair("text")}, ids
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_stages_match_reference(golden, params, case):
-    loss, (stages, metrics) = forward(params, *inputs(golden, case))
-    wanted = {k.split("/")[2]: v for k, v in golden.items() if f"out/{case}/" in k}
-    names = {
-        "memory": ("image_qwen2vl_states", "text_qwen2vl_states"),
-        "aligned": ("vision_ar_logits", "language_ar_logits"),
-        "embedding": ("image_itc", "text_itc"),
-    }
-    for stage, pair in names.items():
-        for modality, name in zip(("image", "text"), pair, strict=True):
-            error = relative_error(stages[modality][stage], wanted[name])
-            assert error < TOLERANCE, name
-    assert relative_error(loss, wanted["loss"]) < TOLERANCE
-    assert relative_error(loss * 1.01, wanted["loss"]) > TOLERANCE
-    for name in ("t2i", "i2t", "t2t"):
-        total, count = metrics[name]
-        mean = total / jnp.maximum(count, 1)
-        assert relative_error(mean, wanted[f"loss_{name}"]) < TOLERANCE, name
-    for k in (1, 5, 10):  # the reference counts images that find one of their texts
-        total, count = metrics[f"i2t_recall_at_{k}"]
-        assert float(total / count) == pytest.approx(float(wanted[f"recall_r{k}"]))
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_gradients_match_reference(golden, params, case):
-    gradients, _ = jax.grad(forward, has_aux=True)(params, *inputs(golden, case))
-    ours = {}
-    for part, rules in RULES.items():
-        ours |= weights_lib.to_reference(rules, gradients[part])
-    names = [k for k in golden if k.startswith(f"grad/{case}/")]
-    assert len(names) == 10
-    for name in names:
-        got, wanted = ours[name.removeprefix(f"grad/{case}/")], golden[name]
-        if name.endswith(ZERO_GRADIENT):
-            assert max(np.abs(got).max(), np.abs(wanted).max()) < 1e-6
-        else:
-            assert relative_error(got, wanted) < TOLERANCE, name
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_losses_alone_match_reference(golden, case):
-    wanted = {k.split("/")[2]: v for k, v in golden.items() if f"out/{case}/" in k}
-    total, weight, _ = contrastive.multi_positive_infonce(
-        jnp.asarray(wanted["text_itc"]),
-        jnp.asarray(wanted["image_itc"]),
-        jnp.asarray(golden[f"in/{case}/image_ids"]),
-        jnp.log(wanted["logit_scale"][0]),
-    )
-    assert relative_error(total / weight, wanted["loss"]) < 1e-5
-
-
-@pytest.mark.parametrize("modality", ["image", "text"])
-def test_pooling_blocks_match_reference(golden, params, modality):
-    """Each branch before normalisation."""
-    out = {"image": "vision", "text": "language"}[modality]
-    branch = {"image": "vision_embeds", "text": "text_embeds"}[modality]
-    for block, given, name in (
-        ("pool", f"{out}_ar_logits", branch),
-        (
-            "backbone_pool",
-            f"{modality}_qwen2vl_states",
-            f"backbone_{modality}_embeds",
-        ),
-    ):
-        pooled = pool.AttentionPool(HEADS).apply(
-            {"params": params["retrieval"][f"{modality}_{block}"]},
-            jnp.asarray(golden[f"out/repeat/{given}"]),
-        )
-        wanted = golden[f"out/repeat/{name}"]
-        length = np.linalg.norm(wanted, axis=-1).mean()
-        if length == pytest.approx(1.0):
-            pooled = model_lib.normalise(pooled)
-        assert relative_error(pooled, wanted) < 1e-5, name
 
 
 def test_weights_round_trip_bit_exact(tensors, params):
