@@ -5,8 +5,8 @@ of memory is its own.
 """
 
 import dataclasses
-import os
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -127,19 +127,36 @@ def _make(folder: Path, overrides: dict) -> int:
     return sum(writer.nbytes(spec) for spec in specs.values())
 
 
+# Runs `bridge` and then tells its own peak. What the operating system tells a parent
+# of its child counts the parent's memory too, which the child had until it began.
+_CHILD = """
+import resource, runpy, sys
+peak, sys.argv = sys.argv[1], ["bridge", *sys.argv[2:]]
+try:
+    runpy.run_module("bridge_jax", run_name="__main__")
+finally:
+    try:
+        lines = open("/proc/self/status").read().splitlines()
+        most = [int(l.split()[1]) * 1024 for l in lines if l.startswith("VmHWM")][0]
+    except OSError:
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    open(peak, "w").write(str(most))
+"""
+
+
 def _convert(verb: str, source: Path, target: Path) -> tuple[int, float]:
     """(peak resident bytes, seconds) of one `bridge` process."""
-    command = [sys.executable, "-m", "bridge_jax", verb, FORMAT]
+    told = target.with_name("peak")
     began = time.perf_counter()
-    child = os.posix_spawn(
-        sys.executable, [*command, str(source), str(target)], os.environ
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, told, verb, FORMAT, source, target], check=False
     )
-    _, status, usage = os.wait4(child, 0)
     seconds = time.perf_counter() - began
-    if status:
+    if done.returncode:
         raise BridgeError(f"bridge {verb} failed; its own line above says why")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return usage.ru_maxrss * unit, seconds
+    peak = int(told.read_text())
+    told.unlink()
+    return peak, seconds
 
 
 def _check_equal(one: Path, other: Path) -> None:

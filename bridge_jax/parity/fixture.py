@@ -69,6 +69,11 @@ class Fixture:
             )
         return {ours: self.config[theirs] for ours, theirs in names.items()}
 
+    def given(self, **names: str) -> dict[str, Any]:
+        """As `sizes`, of what the json tells; our defaults hold for the rest."""
+        told = {ours: name for ours, name in names.items() if name in self.config}
+        return self.sizes(**told)
+
 
 def read(path: Path) -> Fixture:
     """The fixture of an .npz file and the .json beside it.

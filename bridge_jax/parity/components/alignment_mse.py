@@ -51,6 +51,7 @@ class Parts:
 
     def __init__(self, fixture: Fixture):
         shared = fixture.sizes(d_model="d_model", heads="heads", d_kv="d_kv")
+        shared |= fixture.given(buckets="buckets", max_distance="maxd", eps="eps")
         self.projector = projector_config.Config(
             **fixture.sizes(hidden="H", d_model="d_model")
         )

@@ -58,6 +58,7 @@ class Parts:
             d_ff="d_ff",
             queries="nq",
         )
+        sizes |= fixture.given(buckets="buckets", max_distance="maxd", eps="eps")
         self.aligner = aligner_config.Config(
             cross_layers=tuple(fixture.config["ca"]), **sizes
         )
@@ -66,6 +67,7 @@ class Parts:
         )
         self.heads = config_lib.Config(
             mask_padding=False,  # as the reference
+            **fixture.given(eps="ln_eps"),
             **fixture.sizes(
                 d_model="d",
                 out="out",
