@@ -4,7 +4,9 @@
     bridge pretrain --config configs/shapes_pretrain.py:smoother --workdir runs/vae2
     bridge pretrain --config configs/shapes_pretrain.py:smoothest --workdir runs/vae3
     bridge pretrain --config configs/shapes_pretrain.py:pixels --workdir runs/vae
-    bridge pretrain --config configs/shapes_pretrain.py:decoder --workdir runs/dit
+    bridge pretrain --config configs/shapes_pretrain.py:decoder --workdir runs/dit1
+    bridge pretrain --workdir runs/dit \
+        --config configs/shapes_pretrain.py:decoder_longer
     bridge pretrain --config configs/shapes_pretrain.py:vlm --workdir runs/vlm
 
 Each accepts `:tiny` after its name (`:vlm-tiny`): a few steps, to see that it runs.
@@ -85,7 +87,7 @@ def pixels():
         (r"vae/(decoder|post_quant)/.*", True),
         (r".*", False),
     )
-    config.total_steps = 800
+    config.total_steps = 500
     return config
 
 
@@ -115,6 +117,25 @@ def decoder():
             pictures_every=0,
         )
     )
+
+
+def decoder_longer():
+    """The decoder alone goes on.
+
+    Its text encoders stay, so what learns to stand in for them may train meanwhile.
+    """
+    config = decoder()
+    config.init_from = {
+        "vae": "runs/vae3:vae",
+        **{part: f"runs/dit1:{part}" for part in ("mt5", "bert", "dit")},
+    }
+    config.seed = 1  # other noise,
+    config.streams.main.seed = 1  # on other scenes
+    config.optim.learning_rate = 1.5e-3
+    config.optim.warmup_steps = 30
+    config.optim.trainable = ((r"dit/.*", True), (r".*", False))
+    config.total_steps = 1400
+    return config
 
 
 def vlm():
@@ -155,6 +176,7 @@ RECIPES = (
     smoothest,
     pixels,
     decoder,
+    decoder_longer,
     vlm,
 )
 PARTS = tuple(recipe.__name__ for recipe in RECIPES)

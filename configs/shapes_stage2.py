@@ -31,7 +31,7 @@ def get_config(variant=""):
                 vae="shapes-tiny:vae",
             ),
             aligner_init="by_role",
-            replacement=dict(start=(0.0, 0.3), end=(1.0, 1.0), begin=0, finish=500),
+            replacement=dict(start=(0.0, 0.3), end=(1.0, 1.0), begin=0, finish=350),
             streams=dict(
                 generate=dict(source="shapes_generate", batch=48),
                 edit=dict(source="shapes_edit", batch=24),
@@ -57,7 +57,7 @@ def get_config(variant=""):
                     (r".*", False),
                 ),
             ),
-            total_steps=1500,
+            total_steps=1100,
             log_every=50,
             checkpoint_every=500,
             pictures_every=0,
@@ -79,7 +79,7 @@ def _adaption(config):
     config.objectives = dict(semantic=dict(weight=1.0, stream="generate"))
     config.streams = dict(generate=dict(source="shapes_generate", batch=48))
     config.replacement = dict(start=(1.0, 1.0), end=(1.0, 1.0), begin=0, finish=1)
-    config.total_steps = 150
+    config.total_steps = 100
     return config
 
 

@@ -38,18 +38,22 @@ train vae1 $pretrain:autoencoder
 train vae2 $pretrain:smoother --config.init_from.vae="$runs/vae1:vae"
 train vae3 $pretrain:smoothest --config.init_from.vae="$runs/vae2:vae"
 train vae $pretrain:pixels --config.init_from.vae="$runs/vae3:vae"
-train dit $pretrain:decoder --config.init_from.vae="$runs/vae3:vae"
+train dit1 $pretrain:decoder --config.init_from.vae="$runs/vae3:vae"
+train dit $pretrain:decoder_longer --config.init_from.vae="$runs/vae3:vae" \
+  --config.init_from.mt5="$runs/dit1:mt5" --config.init_from.bert="$runs/dit1:bert" \
+  --config.init_from.dit="$runs/dit1:dit"
 train vlm $pretrain:vlm
 
 # Stage 1, behavioural alignment.
 train stage1 configs/shapes_stage1.py --config.init_from.vlm="$runs/vlm:vlm"
 
-# Stage 2, latent alignment: adaption, then alignment from where that ended.
+# Stage 2, latent alignment: adaption, then alignment from where that ended. It looks
+# through the decoder as it was when its text encoders stopped learning.
 parts=(
   --config.init_from.vlm="$runs/stage1:vlm"
   --config.init_from.mt5="$runs/dit:mt5"
   --config.init_from.bert="$runs/dit:bert"
-  --config.init_from.dit="$runs/dit:dit"
+  --config.init_from.dit="$runs/dit1:dit"
   --config.init_from.vae="$runs/vae:vae"
 )
 train adaption configs/shapes_stage2.py:adaption "${parts[@]}"
