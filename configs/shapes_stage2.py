@@ -31,7 +31,7 @@ def get_config(variant=""):
                 vae="shapes-tiny:vae",
             ),
             aligner_init="by_role",
-            replacement=dict(start=(0.0, 0.3), end=(1.0, 1.0), begin=0, finish=350),
+            replacement=dict(start=(0.0, 0.3), end=(1.0, 1.0), begin=0, finish=250),
             streams=dict(
                 generate=dict(source="shapes_generate", batch=48),
                 edit=dict(source="shapes_edit", batch=24),
@@ -57,9 +57,9 @@ def get_config(variant=""):
                     (r".*", False),
                 ),
             ),
-            total_steps=1100,
+            total_steps=740,
             log_every=50,
-            checkpoint_every=500,
+            checkpoint_every=250,
             pictures_every=0,
         )
     )

@@ -98,7 +98,7 @@ def add_drawing(parser: argparse.ArgumentParser, n: int = 1) -> None:
         "--guidance",
         type=number,
         default=3.0,
-        help="scale of classifier-free guidance, 1 for none (default: 3)",
+        help="scale of classifier-free guidance, 1 for none (default: 2)",
     )
 
 

@@ -37,7 +37,7 @@ class Options:
     captions: str = "canonical"
     sampler: Literal["dpm", "ddim", "ddpm"] = "dpm"
     steps: int = 25
-    guidance: float = 3.0
+    guidance: float = 2.0
     rescale: float = 0.0
 
     @property

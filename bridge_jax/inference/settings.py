@@ -59,7 +59,7 @@ class Settings:
     seed: int = 0
     sampler: str = "dpm"
     steps: int = 25
-    guidance: float = 3.0
+    guidance: float = 2.0
     rescale: float = 0.0
     condition: str = "queries"
     mask: str = "all"

@@ -11,6 +11,7 @@ from bridge_jax.core import rooms
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import chat, pipeline
 from bridge_jax.data.shapes import language, palette
+from bridge_jax.data.shapes import scene as scenes
 from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import shapes_caption
 
@@ -220,3 +221,23 @@ def test_dropped_texts_are_empty_and_open_masks_full():
         row["bert_tokens"]
     )
     assert row["t5_mask"].sum() < row["t5_mask"].size
+
+
+def test_the_longest_texts_of_the_world_fit():
+    """Every word is one token: a scene with its four objects in the corners is it."""
+    corners = [place for place in palette.PLACES if " " in place]
+    pairs = [("red", "star")] * len(corners)
+    scene = scenes.arrange(Choices(0, "train", 0, "long"), pairs, corners)
+    caption, styles = language.canonical(scene), language.STYLES
+    made, processor = dict.fromkeys(STREAMS, 0), miniature.PROCESSOR
+    for style in styles.values():
+        row = processor.draw(style(scene), caption)
+        made["shapes_generate"] = max(made["shapes_generate"], len(row.tokens))
+    for style in language.FULL_STYLES:
+        row = processor.say(styles[style](scene))
+        made["shapes_retrieve"] = max(made["shapes_retrieve"], len(row.tokens))
+    made["shapes_caption"] = len(processor.describe(caption, (1, 8, 8)).tokens)
+    assert len(corners) == 4 and made["shapes_generate"] > 80
+    assert made["shapes_generate"] <= make("shapes_generate").length
+    assert made["shapes_retrieve"] <= make("shapes_retrieve").text_length
+    assert made["shapes_caption"] <= make("shapes_caption").length

@@ -21,7 +21,7 @@ class Stream:
     processor: processor.Processor
     split: str = "train"
     seed: int = 0
-    length: int = 88
+    length: int = 104
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         item = shapes_world.Source(self.split, self.seed, ENDLESS)[index]
