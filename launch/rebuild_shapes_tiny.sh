@@ -61,19 +61,24 @@ parts=(
   --config.init_from.vae="$runs/vae:vae"
 )
 train adaption configs/shapes_stage2.py:adaption "${parts[@]}"
-train stage2 configs/shapes_stage2.py "${parts[@]}" --config.aligner_init=fresh \
+train stage2a configs/shapes_stage2.py "${parts[@]}" --config.aligner_init=fresh \
   --config.init_from.projector="$runs/adaption:projector" \
   --config.init_from.aligner="$runs/adaption:aligner"
+train stage2 configs/shapes_stage2.py:longer "${parts[@]}" \
+  --config.init_from.projector="$runs/stage2a:projector" \
+  --config.init_from.aligner="$runs/stage2a:aligner" \
+  --config.init_from.retrieval="$runs/stage2a:retrieval"
 
-bridge assemble "$preset" --force --dtype bfloat16 \
-  --part vlm="$runs/stage1" \
-  --part projector="$runs/stage2" \
-  --part aligner="$runs/stage2" \
-  --part retrieval="$runs/stage2" \
+# What stage 0 gave is whole; the rest holds only what the stages changed or added. The
+# vision tower stands still in both.
+bridge assemble "$preset/stage0" --force --dtype bfloat16 \
+  --part vlm="$runs/vlm" \
   --part mt5="$runs/dit" \
   --part bert="$runs/dit" \
   --part dit="$runs/dit" \
   --part vae="$runs/vae"
-# Stage 0 differs from it in the LLM alone: the vision tower stands still in both stages.
-bridge assemble "$preset/stage0" --force --dtype bfloat16 --onto-parent \
-  --part vlm/llm="$runs/vlm"
+bridge assemble "$preset" --force --dtype bfloat16 --onto stage0 \
+  --part vlm/llm="$runs/stage1" \
+  --part projector="$runs/stage2" \
+  --part aligner="$runs/stage2" \
+  --part retrieval="$runs/stage2"

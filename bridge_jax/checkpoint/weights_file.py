@@ -3,13 +3,14 @@
 Tensor names are the `/`-joined paths. Five lines load it without us:
 `safetensors.numpy.load_file`, then split the names.
 
-A folder inside another may hold only what differs: with `"base": ".."` in its
-config.json, tensors and parts it lacks are those of the folder above.
+A folder may hold only what differs from a folder inside it: with `"base": "stage0"` in
+its config.json, tensors and parts it lacks are those of its folder stage0.
 """
 
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -105,10 +106,10 @@ def open_file(path: str | Path) -> WeightsFile:
             shapes = {n: tuple(tensors.get_slice(n).get_shape()) for n in names}
     except (safetensors.SafetensorError, OSError) as error:
         raise BridgeError(f"{file} is not a whole safetensors file: {error}") from None
-    above = _base(path) if path.is_dir() else None
-    if above is None:
+    inside = _base(path) if path.is_dir() else None
+    if inside is None:
         return WeightsFile(file, shapes)
-    base = open_file(above)
+    base = open_file(inside)
     return WeightsFile(file, {**base.shapes, **shapes}, base)
 
 
@@ -119,10 +120,10 @@ def read_config(folder: str | Path) -> dict[str, Any]:
       BridgeError: it is unreadable.
     """
     config = read_own_config(folder)
-    above = _base(Path(folder))
-    if above is None:
+    inside = _base(Path(folder))
+    if inside is None:
         return config
-    base = read_config(above)
+    base = read_config(inside)
     own = {name: value for name, value in config.items() if name != "base"}
     return base | own | {"model": base.get("model", {}) | config.get("model", {})}
 
@@ -137,14 +138,22 @@ def read_own_config(folder: str | Path) -> dict[str, Any]:
 
 
 def _base(folder: Path) -> Path | None:
-    """The folder above, if config.json says that it completes this one."""
+    """The folder inside this one that completes it, if config.json names one."""
     if not (folder / CONFIG).is_file():
         return None
     base = _read_json(folder / CONFIG).get("base")
-    # Nothing else: a file from a stranger must not point anywhere it likes.
-    if base not in (None, ".."):
-        raise BridgeError(f'{folder / CONFIG}: base is {base!r}; it may only be ".."')
-    return folder.resolve().parent if base else None
+    if base is None:
+        return None
+    # Nothing else: a file from a stranger must not point anywhere it likes, and what
+    # only ever goes down cannot go in circles.
+    if not isinstance(base, str) or not re.fullmatch(r"[\w-]+", base):
+        raise BridgeError(
+            f"{folder / CONFIG}: base is {base!r}; it may only name a folder inside"
+        )
+    inside = folder / base
+    if inside.resolve() != folder.resolve() / base:
+        raise BridgeError(f"{inside} links out of its folder; copy it instead")
+    return inside
 
 
 def _read_json(file: Path) -> dict[str, Any]:

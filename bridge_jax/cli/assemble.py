@@ -33,9 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " folder, work directory or preset it comes from; once for each part",
     )
     parser.add_argument(
-        "--onto-parent",
-        action="store_true",
-        help="OUT lies in a folder of weights and holds only what differs from them",
+        "--onto",
+        metavar="NAME",
+        help="OUT holds only what differs from its folder NAME, which is there",
     )
     parser.add_argument("--force", action="store_true", help="replace weights there")
     arguments.add_dtype(parser)
@@ -49,6 +49,8 @@ def run(args: argparse.Namespace) -> None:
 
     outputs.check_folder(args.out, args.force, holding=weights_file.WEIGHTS)
     dtypes = arguments.dtypes(args)
+    if args.onto is not None:
+        weights_file.open_file(args.out / args.onto)
     read = functools.cache(saved_model.read)  # several parts of one folder
     pieces = []
     for path, source in args.parts:
@@ -57,4 +59,4 @@ def run(args: argparse.Namespace) -> None:
         except BridgeError as error:
             raise BridgeError(f"--part {path}={source}: {error}") from None
     whole = functools.reduce(saved_model.SavedModel.merged, pieces)
-    print(whole.stored_as(dtypes).save(args.out, onto_parent=args.onto_parent))
+    print(whole.stored_as(dtypes).save(args.out, onto=args.onto))

@@ -71,7 +71,7 @@ def _theirs(args: argparse.Namespace) -> None:
         )
     if "base" in weights_file.read_own_config(source):
         raise BridgeError(
-            f"{args.source} holds only what differs from the folder above it: bridge"
+            f"{args.source} holds only what differs from a folder inside it: bridge"
             f" export flax {args.source} FOLDER first"
         )
     print(convert.export(args.format, source, args.out))

@@ -76,17 +76,15 @@ class SavedModel:
         params = trees.map_paths(cast, self.params)
         return dataclasses.replace(self, params=params)
 
-    def save(
-        self, folder: Path, onto_parent: bool = False, packed: bool = False
-    ) -> str:
+    def save(self, folder: Path, onto: str | None = None, packed: bool = False) -> str:
         """Write it where `bridge_jax.load` finds it; one line that says what.
 
-        `onto_parent`: the folder above completes it, see `weights_file`. `packed`: as
-        one msgpack file, which is for other programs.
+        `onto`: name of the folder inside that completes it, see `weights_file`.
+        `packed`: as one msgpack file, which is for other programs.
         """
         about = {"model": self.model, "processor": self.processor}
-        if onto_parent:
-            about["base"] = ".."
+        if onto is not None:
+            about["base"] = onto
         write = msgpack_file.save if packed else weights_file.save
         write(folder, self.params, about)
         flat = trees.flatten(self.params)

@@ -104,32 +104,37 @@ def test_config_is_plain_json(tmp_path):
     assert json.loads((tmp_path / "config.json").read_text()) == {"sizes": [1, 2]}
 
 
-def onto_parent(folder, changed):
-    """`params()` in `folder`, and a folder in it that brings `changed` instead."""
+def onto(folder, changed, base="stage0"):
+    """`params()` in a folder inside `folder`, which brings `changed` instead."""
     about = {"model": {"llm": {"width": 3}, "dit": {"width": 1}}, "processor": {}}
-    weights_file.save(folder, params(), about)
-    own = {"model": {"llm": {"width": 3}}, "base": ".."}
-    weights_file.save(folder / "stage0", changed, own)
-    return folder / "stage0"
+    weights_file.save(folder / "stage0", params(), about)
+    own = {"model": {"llm": {"width": 3}}, "base": base}
+    weights_file.save(folder, changed, own)
+    return folder
 
 
-def test_a_folder_inside_holds_only_what_differs(tmp_path):
+def test_a_folder_may_hold_only_what_differs(tmp_path):
     changed = {"llm": params(2.0)["llm"]}
-    inside = onto_parent(tmp_path, changed)
-    made = weights_file.load(inside, params())
+    folder = onto(tmp_path, changed)
+    made = weights_file.load(folder, params())
     np.testing.assert_array_equal(
         made["llm"]["dense"]["kernel"], changed["llm"]["dense"]["kernel"]
     )
     np.testing.assert_array_equal(made["dit"]["bias"], params()["dit"]["bias"])
-    about = weights_file.read_config(inside)
+    about = weights_file.read_config(folder)
     assert about["model"] == {"llm": {"width": 3}, "dit": {"width": 1}}
-    assert set(load_file(inside / "model.safetensors")) == {"llm/dense/kernel"}
+    assert set(load_file(folder / "model.safetensors")) == {"llm/dense/kernel"}
 
 
-@pytest.mark.parametrize("base", ["/etc", "../..", "elsewhere", 1])
-def test_a_base_is_the_folder_above_or_nothing(tmp_path, base):
-    inside = onto_parent(tmp_path, {"llm": params()["llm"]})
-    about = json.loads((inside / "config.json").read_text()) | {"base": base}
-    (inside / "config.json").write_text(json.dumps(about))
-    with pytest.raises(BridgeError, match="may only be"):
-        weights_file.open_file(inside)
+@pytest.mark.parametrize("base", ["/etc", "..", ".", "a/b", 1])
+def test_a_base_is_a_folder_inside_or_nothing(tmp_path, base):
+    folder = onto(tmp_path, {"llm": params()["llm"]}, base)
+    with pytest.raises(BridgeError, match="may only name a folder inside"):
+        weights_file.open_file(folder)
+
+
+def test_a_base_is_no_link(tmp_path):
+    folder = onto(tmp_path / "whole", {"llm": params()["llm"]}, "other")
+    (folder / "other").symlink_to(tmp_path / "whole")
+    with pytest.raises(BridgeError, match="links out of its folder"):
+        weights_file.open_file(folder)
