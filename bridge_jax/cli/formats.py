@@ -1,5 +1,7 @@
 """List the layouts that `bridge import` reads and `bridge export` writes.
 
+Each is a file in bridge_jax/convert/formats.
+
 bridge formats
 bridge formats --into README.md
 """

@@ -1,0 +1,106 @@
+"""The shipped bundle: what is in it, what it can do, and what is said of it."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bridge_jax
+from bridge_jax.checkpoint import locate, weights_file
+from bridge_jax.cli import main
+from bridge_jax.core import trees
+from bridge_jax.data import shapes_world
+from bridge_jax.eval import published, retrieval, summary, understanding
+from bridge_jax.eval import run as evaluation
+from configs import common
+
+README = Path(__file__).parents[2] / "README.md"
+NAME = "shapes-tiny"
+MOST_BYTES = 24e6
+
+
+@pytest.fixture(scope="module")
+def model():
+    return bridge_jax.load(NAME)
+
+
+def test_the_presets_are_small_and_whole():
+    files = list(locate.PRESETS.rglob("*.safetensors"))
+    assert sum(file.stat().st_size for file in files) <= MOST_BYTES
+    assert locate.known() == [NAME, f"{NAME}/stage0"]
+    assert weights_file.read_config(locate.locate(NAME))["model"].keys() == {
+        *common.TINY
+    }
+
+
+def test_the_stages_changed_the_language_model_alone_and_added_the_aligner():
+    shipped, start = (
+        trees.flatten(weights_file.load(locate.locate(name), dtype=None))
+        for name in (NAME, f"{NAME}/stage0")
+    )
+    changed = {p for p in start if not np.array_equal(start[p], shipped[p])}
+    assert changed and all(path.startswith("vlm/llm/") for path in changed)
+    added = {path.split("/")[0] for path in shipped.keys() - start.keys()}
+    assert added == {"projector", "aligner", "retrieval"}
+
+
+def test_the_readmes_figures_are_of_these_weights(model):
+    text = README.read_text()
+    hashes = re.findall(r"Weights `(\w+)`", text)
+    assert hashes == [evaluation.weights_hash(model.params)[: published.HASH]]
+    rows = [row for row in summary.ROWS if f"| {row.label} |" in text]
+    assert len(rows) >= 6
+
+
+def test_it_answers(model):
+    asked = understanding.questions("test", 96, 4)
+    answers = model.chat(
+        [picture for _, picture, _ in asked],
+        [question.question for _, _, question in asked],
+        max_new_tokens=understanding.LONGEST_ANSWER,
+    )
+    right = [
+        understanding.matches(answer.text, question.answer)
+        for answer, (_, _, question) in zip(answers, asked, strict=True)
+    ]
+    assert np.mean(right) > 0.8
+
+
+def test_it_draws_what_is_asked_from_learned_queries(model):
+    prompts = shapes_world.geneval_prompts("test", 2)
+    drawings = model.generate(
+        [prompt["prompt"] for prompt in prompts], images_per_prompt=2, seed=3
+    )
+    right = [
+        shapes_world.geneval_correct(shapes_world.read_scene(image).scene, prompt)
+        for prompt, drawing in zip(prompts, drawings, strict=True)
+        for image in drawing.images
+    ]
+    assert len(right) == 24 and np.mean(right) > 0.4
+
+
+def test_it_finds(model):
+    items = shapes_world.distinct_scenes("test", 100)
+    seen = model.embed(images=[item.image for item in items])
+    said = model.embed(texts=[item.caption() for item in items])
+    found = retrieval.recall(np.asarray(said) @ np.asarray(seen).T, np.arange(100))
+    assert found[1] > 0.7
+
+
+def test_the_quickstart_from_end_to_end(tmp_path, capfd):
+    """`bridge quickstart --tiny`: real training, real pictures, a few of each."""
+    assert main.main(["quickstart", "--tiny", "--workdir", str(tmp_path)]) == 0
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    for name in ("untrained", "trained", "shipped"):
+        for key in ("vqa/exact_match", "generation/queries/mean", "retrieval/t2i_r1"):
+            assert 0 <= metrics[f"{name}/{key}"] <= 1
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("data:image/png;base64,") > 20
+    assert (tmp_path / "first_look.png").is_file()
+    for stage in ("stage1", "stage2"):
+        weights = weights_file.load(tmp_path / stage / "weights")
+        leaves = trees.flatten(weights).values()
+        assert all(np.isfinite(leaf).all() for leaf in leaves)
+    assert "report.html" in capfd.readouterr().out
