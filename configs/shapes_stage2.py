@@ -1,8 +1,7 @@
 """Stage 2 on the shapes world: the aligner learns to stand in for mT5.
 
 Two phases, as published: `:adaption` trains the projector and the learned queries, then
-the default, alignment, trains the whole aligner and the retrieval heads; `:longer` goes
-on with that.
+the default, alignment, trains the whole aligner and the retrieval heads.
 
     bridge train --config configs/shapes_stage2.py:adaption --workdir runs/adaption
     bridge train --config configs/shapes_stage2.py --workdir runs/stage2 \\
@@ -15,7 +14,7 @@ one, aligner fresh), `:tiny` a smoke test.
 
 from configs import common
 
-VARIANTS = ("", "adaption", "longer", "quickstart", "tiny")
+VARIANTS = ("", "adaption", "quickstart", "tiny")
 
 
 def get_config(variant=""):
@@ -66,8 +65,6 @@ def get_config(variant=""):
     )
     if variant == "adaption":
         return _adaption(config)
-    if variant == "longer":
-        return _longer(config)
     if variant == "quickstart":
         return _quickstart(config)
     return common.smoke(config) if variant == "tiny" else config
@@ -83,21 +80,6 @@ def _adaption(config):
     config.streams = dict(generate=dict(source="shapes_generate", batch=48))
     config.replacement = dict(start=(1.0, 1.0), end=(1.0, 1.0), begin=0, finish=1)
     config.total_steps = 100
-    return config
-
-
-def _longer(config):
-    """Alignment goes on, learned queries in every place, from where it ended."""
-    config.aligner_init = "fresh"
-    for part in ("projector", "aligner", "retrieval"):
-        config.init_from[part] = f"runs/stage2a:{part}"
-    config.seed = 1  # other masks and noise,
-    for stream in config.streams.values():
-        stream.seed = 1  # on other scenes
-    config.replacement = dict(start=(1.0, 1.0), end=(1.0, 1.0), begin=0, finish=1)
-    config.optim.learning_rate = 2.5e-3
-    config.optim.warmup_steps = 20
-    config.total_steps = 900
     return config
 
 

@@ -61,13 +61,9 @@ parts=(
   --config.init_from.vae="$runs/vae:vae"
 )
 train adaption configs/shapes_stage2.py:adaption "${parts[@]}"
-train stage2a configs/shapes_stage2.py "${parts[@]}" --config.aligner_init=fresh \
+train stage2 configs/shapes_stage2.py "${parts[@]}" --config.aligner_init=fresh \
   --config.init_from.projector="$runs/adaption:projector" \
   --config.init_from.aligner="$runs/adaption:aligner"
-train stage2 configs/shapes_stage2.py:longer "${parts[@]}" \
-  --config.init_from.projector="$runs/stage2a:projector" \
-  --config.init_from.aligner="$runs/stage2a:aligner" \
-  --config.init_from.retrieval="$runs/stage2a:retrieval"
 
 # What stage 0 gave is whole; the rest holds only what the stages changed or added. The
 # vision tower stands still in both.
