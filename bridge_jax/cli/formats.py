@@ -2,8 +2,8 @@
 
 Each is a file in bridge_jax/convert/formats.
 
-bridge formats
-bridge formats --into README.md
+    bridge formats
+    bridge formats --into README.md
 """
 
 import argparse
