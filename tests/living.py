@@ -3,6 +3,8 @@
 Needs torch; tests import it after they have made sure of that.
 """
 
+from copy import deepcopy
+
 import numpy as np
 import torch
 import transformers
@@ -17,6 +19,16 @@ def error(ours, theirs):
     return float(np.abs(np.asarray(ours) - theirs).max() / np.abs(theirs).max())
 
 
+def seeded(make, *args, **kwargs):
+    """A model of theirs whose random weights are the same in every run.
+
+    The seed is one whose models, left to talk, do not repeat one token.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        return disturbed(make(*args, **kwargs))
+
+
 def disturbed(model):
     """Every parameter off its default, norms and biases too."""
     generator = torch.Generator().manual_seed(0)
@@ -29,19 +41,31 @@ def disturbed(model):
 class Moved:
     """A model of theirs, written by them, read by us, and written by us."""
 
-    def __init__(self, form, theirs, folder, shard="60KB"):
-        self.theirs = theirs
-        theirs.save_pretrained(folder / "theirs", max_shard_size=shard)
+    def __init__(self, form, theirs, folder, **loading):
+        self.form, self.theirs = form, theirs
+        theirs.save_pretrained(folder / "theirs", max_shard_size="60KB")
         run.import_(form, folder / "theirs", folder / "ours")
         run.export(form, folder / "ours", folder / "again", shard_bytes=50_000)
         model = weights_file.read_config(folder / "ours")["model"]
         self.bundle = build.build(model)
         self.params = weights_file.load(folder / "ours")
-        self.again = type(theirs).from_pretrained(folder / "again").eval()
+        again = type(theirs).from_pretrained(folder / "again", **loading)
+        self.again = again.eval()
         self.configs = plan.configs(model)
 
     def apply(self, part, *args, **kwargs):
         return self.bundle.apply(part, self.params, *args, **kwargs)
+
+    def gradients(self, folder):
+        """What their last backward pass left, as ours: written by them as if they were
+        weights, read by us."""
+        copy = deepcopy(self.theirs)
+        with torch.no_grad():
+            for of_copy, one in zip(copy.parameters(), self.theirs.parameters()):
+                of_copy.copy_(torch.zeros_like(one) if one.grad is None else one.grad)
+        copy.save_pretrained(folder / "slopes")
+        run.import_(self.form, folder / "slopes", folder / "gradients")
+        return weights_file.load(folder / "gradients")
 
     def check_same(self):
         before, after = self.theirs.state_dict(), self.again.state_dict()
@@ -80,7 +104,7 @@ def qwen(tied):
         tie_word_embeddings=tied,
     )
     config.get_text_config().tie_word_embeddings = tied
-    return disturbed(transformers.Qwen2VLForConditionalGeneration(config))
+    return seeded(transformers.Qwen2VLForConditionalGeneration, config)
 
 
 def text_model(kind):
@@ -105,8 +129,8 @@ def text_model(kind):
         config = transformers.LlamaConfig(
             **shared, rope_parameters=stretched, tie_word_embeddings=False
         )
-        return disturbed(transformers.LlamaForCausalLM(config))
+        return seeded(transformers.LlamaForCausalLM, config)
     config = transformers.Qwen2Config(
         **shared, rope_parameters=plain, tie_word_embeddings=kind == "qwen2_tied"
     )
-    return disturbed(transformers.Qwen2ForCausalLM(config))
+    return seeded(transformers.Qwen2ForCausalLM, config)
