@@ -3,14 +3,15 @@
     bridge train --config configs/shapes_stage1.py --workdir runs/stage1 \\
         --config.init_from.vlm=runs/vlm:vlm
 
-`:quickstart` is the few minutes that `bridge quickstart` trains live, `:lora` trains
-low-rank adapters of the LLM alone (merged into the weights at the end), `:tiny` and
-`:lora-tiny` are smoke tests.
+`:longer` goes on from there with harder lessons: relations, comparisons and edits more
+often, and the questions that lead to them. `:quickstart` is the few minutes that
+`bridge quickstart` trains live, `:lora` trains low-rank adapters of the LLM alone
+(merged into the weights at the end), `:tiny` and `:lora-tiny` are smoke tests.
 """
 
 from configs import common
 
-VARIANTS = ("", "quickstart", "lora", "tiny", "lora-tiny")
+VARIANTS = ("", "longer", "quickstart", "lora", "tiny", "lora-tiny")
 
 
 def get_config(variant=""):
@@ -47,6 +48,13 @@ def get_config(variant=""):
             pictures_every=0,
         )
     )
+    if variant == "longer":
+        config.streams.main.questions = "lessons"
+        config.streams.main.edit = 0.45
+        config.streams.main.rewrite = 0.12
+        config.streams.caption.batch = 8
+        config.optim.learning_rate = 3e-3
+        config.total_steps = 3000
     if variant == "quickstart":
         config.total_steps = 300
         config.log_every = 10

@@ -8,13 +8,13 @@ the default, alignment, trains the whole aligner and the retrieval heads.
         --config.init_from.projector=runs/adaption:projector \\
         --config.init_from.aligner=runs/adaption:aligner --config.aligner_init=fresh
 
-`:quickstart` is the few minutes that `bridge quickstart` trains live (both phases in
-one, aligner fresh), `:tiny` a smoke test.
+`:longer` goes on from there, learned queries only. `:quickstart` is the few minutes that
+`bridge quickstart` trains live (both phases in one, aligner fresh), `:tiny` a smoke test.
 """
 
 from configs import common
 
-VARIANTS = ("", "adaption", "quickstart", "tiny")
+VARIANTS = ("", "longer", "adaption", "quickstart", "tiny")
 
 
 def get_config(variant=""):
@@ -63,11 +63,22 @@ def get_config(variant=""):
             pictures_every=0,
         )
     )
+    if variant == "longer":
+        return _longer(config)
     if variant == "adaption":
         return _adaption(config)
     if variant == "quickstart":
         return _quickstart(config)
     return common.smoke(config) if variant == "tiny" else config
+
+
+def _longer(config):
+    """Retrieval is learned by then, and the rest is not."""
+    config.replacement = dict(start=(1.0, 1.0), end=(1.0, 1.0), begin=0, finish=1)
+    config.streams.retrieve.batch = 32
+    config.objectives.semantic_edit.weight = 1.0
+    config.total_steps = 3600
+    return config
 
 
 def _adaption(config):

@@ -7,6 +7,7 @@ import pytest
 
 from bridge_jax.data import shapes_world
 from bridge_jax.data.shapes import palette, questions
+from bridge_jax.data.shapes.stream import Stream
 
 
 def matching(scene, phrase):
@@ -40,6 +41,8 @@ def answer(scene, kind, text):
     if kind == "exists":
         phrase = re.search(r"(?:there|show) an? (.*)\?", text).group(1)
         return "yes" if matching(scene, phrase) else "no"
+    if kind == "place_of":
+        return the(scene, re.search(r"Where is the (.*)\?", text).group(1)).place
     if kind in ("color_of", "shape_of", "size_of"):
         if "background" in text:
             return scene.background
@@ -74,6 +77,19 @@ def test_answers_follow_from_the_scene(split):
             expected = answer(source[i].scene, asked.kind, asked.question)
             assert asked.answer == expected, (source[i].caption(), asked)
             assert len(asked.answer.split()) <= 2
+
+
+def test_lessons_prepare_for_relations():
+    source = shapes_world.Source("train", seed=1)
+    kinds, told = collections.Counter(), 0
+    for i in range(150):
+        rng, scene = Stream(0, "train", i, "lessons"), source[i].scene
+        for asked in questions.ask(rng, scene, palette.SEEN_PAIRS, 12, "lessons"):
+            assert asked.answer == answer(scene, asked.kind, asked.question)
+            kinds[asked.kind] += 1
+            told += asked.kind in questions.RELATIONS and " at the " in asked.question
+    assert set(kinds) == {*questions.KINDS, "place_of"} and told > 50
+    assert sum(kinds[kind] for kind in questions.RELATIONS) > 2 * kinds["exists"]
 
 
 def test_kinds_and_answers_are_balanced():

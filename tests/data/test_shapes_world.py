@@ -153,6 +153,19 @@ def test_prompts_are_true_of_their_scenes(split):
             assert shapes_world.geneval_correct(item.scene, prompt), prompt
 
 
+@pytest.mark.parametrize("tag", prompts.TAGS)
+def test_varied_prompts_name_colors_in_every_form(tag):
+    colored = 0
+    for i in range(60):
+        stream = Stream("test_varied", "train", tag, i)
+        prompt = prompts.varied(stream, "train", tag)
+        scene = prompts.scene_for(stream, "train", prompt)
+        assert shapes_world.geneval_correct(scene, prompt)
+        assert not named_pairs(prompt["prompt"]) & set(palette.HELDOUT_PAIRS)
+        colored += any("color" in entry for entry in prompt["include"])
+    assert 10 < colored < 60
+
+
 def test_prompts_are_false_of_most_other_scenes():
     rewrites = [item.rewrite for item in items("train", 60)]
     pairs = list(itertools.permutations(rewrites, 2))

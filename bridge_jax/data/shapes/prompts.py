@@ -171,6 +171,29 @@ def sample(stream: Stream, split: str, tag: str) -> Prompt:
     return stream.choice(every(split, tag))
 
 
+def varied(stream: Stream, split: str, tag: str) -> Prompt:
+    """A prompt of the tag's form in which any kind may come with or without its color.
+
+    For training: from `every` a model learns that in some forms no color is ever named.
+    """
+
+    def kind() -> Kind:
+        color, shape = stream.choice(splits.pairs(split))
+        return (color if stream.coin() else None), shape
+
+    match tag:
+        case "single_object" | "colors":
+            return _one(tag, kind())
+        case "counting":
+            return _counting(kind(), stream.choice(COUNTS))
+    one, two = kind(), kind()
+    while one[1] == two[1]:
+        two = kind()
+    if tag == "position":
+        return _position(one, stream.choice(tuple(POSITIONS)), two)
+    return _both(tag, one, two)
+
+
 def about(stream: Stream, shown: Scene) -> list[Prompt]:
     """True prompts that name all objects of a scene (there are none for some)."""
     things = stream.sample(shown.objects, len(shown.objects))

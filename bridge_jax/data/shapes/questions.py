@@ -139,15 +139,39 @@ def _two(stream: Stream, shown: Scene) -> list[tuple[Object, str]]:
 
 def _relation(stream: Stream, shown: Scene, pairs: tuple) -> Question | None:
     named = _two(stream, shown)
-    if not named:
-        return None
-    (one, one_name), (other, other_name) = named
+    return _relate(stream, *named) if named else None
+
+
+def _relate(stream: Stream, first: tuple[Object, str], second: tuple[Object, str]):
+    (one, one_name), (other, other_name) = first, second
     answer = stream.coin()
     fitting = [kind for kind in RELATIONS if holds(kind, one, other) == answer]
     kind = stream.choice(fitting)
     words = f"{kind} of" if kind in ("left", "right") else kind
     text = f"Is the {one_name} {words} the {other_name}?"
     return Question(kind, text, YES_NO[answer])
+
+
+def _place_of(stream: Stream, shown: Scene, pairs: tuple) -> Question | None:
+    thing = stream.choice(shown.objects)
+    nouns = reference.by_attributes(shown, thing)
+    if not nouns:
+        return None
+    return Question("place_of", f"Where is the {stream.choice(nouns)}?", thing.place)
+
+
+def _relation_told(stream: Stream, shown: Scene, pairs: tuple) -> Question | None:
+    """A relation of two objects, one or both of which the question says where to find:
+    half of the way from a place to a relation."""
+    if len(shown.objects) < 2:
+        return None
+    named = []
+    for thing in stream.sample(shown.objects, 2):
+        nouns = reference.by_attributes(shown, thing)
+        if not nouns or stream.coin(0.75):
+            nouns = reference.by_place(thing)
+        named.append((thing, stream.choice(nouns)))
+    return _relate(stream, *named)
 
 
 def _compare_sizes(stream: Stream, shown: Scene) -> Question | None:
@@ -187,7 +211,7 @@ def _comparison(stream: Stream, shown: Scene, pairs: tuple) -> Question:
     return by_size or _compare_counts(stream, shown)
 
 
-MAKERS: tuple[Maker, ...] = (
+EVEN: tuple[Maker, ...] = (
     _count,
     _color_of,
     _shape_of,
@@ -196,17 +220,25 @@ MAKERS: tuple[Maker, ...] = (
     _relation,
     _comparison,
 )
+# For training alone: what is hard is asked more often, and what a relation rests on,
+# the places of the two, is asked for by itself (such questions are in no evaluation).
+LESSONS = EVEN + (_relation, _relation, _comparison, _place_of, _place_of)
+LESSONS += (_relation_told,)
+MIXES: dict[str, tuple[Maker, ...]] = {"even": EVEN, "lessons": LESSONS}
 
 
-def ask(stream: Stream, shown: Scene, pairs: tuple, number: int) -> list[Question]:
+def ask(
+    stream: Stream, shown: Scene, pairs: tuple, number: int, mix: str = "even"
+) -> list[Question]:
     """`number` questions about a scene, kinds alike often where the scene has them.
 
     Args:
       pairs: the (color, shape) pairs that questions may name.
+      mix: which kinds are asked how often, one of MIXES.
     """
     asked: list[Question] = []
     while len(asked) < number:
-        question = stream.choice(MAKERS)(stream, shown, pairs)
+        question = stream.choice(MIXES[mix])(stream, shown, pairs)
         if question is not None:
             asked.append(question)
     return asked

@@ -12,7 +12,7 @@ import numpy as np
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import chat, processor, rows, shapes_world, slips
 from bridge_jax.data.chat import Row
-from bridge_jax.data.shapes import language, questions, splits
+from bridge_jax.data.shapes import language, prompts, questions, splits
 from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import ENDLESS
 
@@ -31,6 +31,7 @@ class Stream:
       describe: share of them that are asked for a description then.
       evenness: see `rows.weigh_replies`. Answers are short: by tokens alone, captions
         would have nearly all the weight.
+      questions: which kinds are asked how often, see `shapes.questions.MIXES`.
       slips: share of color words misread in rewritten prompts and captions of edits,
         see `data/slips.py`; never in descriptions, which answers rest on.
     """
@@ -44,7 +45,13 @@ class Stream:
     edit: float = 0.3
     describe: float = 0.05
     evenness: float = 0.5
+    questions: str = "even"
     slips: float = 0.0
+
+    def __post_init__(self):
+        if self.questions not in questions.MIXES:
+            known = ", ".join(questions.MIXES)
+            raise BridgeError(f"no mix of questions {self.questions!r}: {known}")
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         rng = Choices(self.seed, self.split, index, "instruct")
@@ -121,13 +128,17 @@ class Stream:
             turns.append((wish, [caption]))
         if rng.coin(self.describe):
             turns.append(described)
-        asked = questions.ask(rng, scene, splits.pairs(self.split), MOST_QUESTIONS)
+        pairs = splits.pairs(self.split)
+        asked = questions.ask(rng, scene, pairs, MOST_QUESTIONS, self.questions)
         return turns + [(one.question, one.answer) for one in asked]
 
 
 def draw_pair(rng: Choices, item: shapes_world.Item):
     """(what a user asks for, the scene to be drawn): a tagged prompt or a caption."""
-    if rng.coin(0.7):
+    if rng.coin(0.35):
         rewrite = item.rewrite
         return rewrite.prompt["prompt"], rewrite.scene
+    if rng.coin(0.55):
+        prompt = prompts.varied(rng, item.split, rng.choice(prompts.TAGS))
+        return prompt["prompt"], prompts.scene_for(rng, item.split, prompt)
     return language.STYLES[rng.choice(list(language.STYLES))](item.scene), item.scene
