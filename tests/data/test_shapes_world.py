@@ -153,17 +153,19 @@ def test_prompts_are_true_of_their_scenes(split):
             assert shapes_world.geneval_correct(item.scene, prompt), prompt
 
 
+@pytest.mark.parametrize("split", shapes_world.SPLITS)
 @pytest.mark.parametrize("tag", prompts.TAGS)
-def test_varied_prompts_name_colors_in_every_form(tag):
+def test_varied_prompts_name_colors_in_every_form(split, tag):
     colored = 0
-    for i in range(60):
-        stream = Stream("test_varied", "train", tag, i)
-        prompt = prompts.varied(stream, "train", tag)
-        scene = prompts.scene_for(stream, "train", prompt)
+    for i in range(40):
+        stream = Stream("test_varied", split, tag, i)
+        prompt = prompts.varied(stream, split, tag)
+        scene = prompts.scene_for(stream, split, prompt)
         assert shapes_world.geneval_correct(scene, prompt)
-        assert not named_pairs(prompt["prompt"]) & set(palette.HELDOUT_PAIRS)
+        held = named_pairs(prompt["prompt"]) & set(palette.HELDOUT_PAIRS)
+        assert bool(held) == (split == "heldout")
         colored += any("color" in entry for entry in prompt["include"])
-    assert 10 < colored < 60
+    assert colored == 40 if split == "heldout" else 5 < colored < 40
 
 
 def test_prompts_are_false_of_most_other_scenes():

@@ -181,12 +181,15 @@ def varied(stream: Stream, split: str, tag: str) -> Prompt:
         color, shape = stream.choice(splits.pairs(split))
         return (color if stream.coin() else None), shape
 
+    one = kind()
+    if split == "heldout":  # which shows a held-out pair in every scene
+        one = stream.choice(palette.HELDOUT_PAIRS)
     match tag:
         case "single_object" | "colors":
-            return _one(tag, kind())
+            return _one(tag, one)
         case "counting":
-            return _counting(kind(), stream.choice(COUNTS))
-    one, two = kind(), kind()
+            return _counting(one, stream.choice(COUNTS))
+    two = kind()
     while one[1] == two[1]:
         two = kind()
     if tag == "position":
