@@ -3,7 +3,8 @@
 Each step holds four items: `params` and `ema` (weights, so that inference reads no
 optimiser), `rest` (optimiser, step, seed), `data` (iterator, a file a process) and
 `about` (model config and resolved config). A step counts once its folder is renamed
-into place, so a killed save leaves the previous one untouched.
+into place, so a killed save leaves the previous one untouched. What its files held is
+written down before (see `checkpoint/manifest.py`) and checked by everything that reads.
 """
 
 import contextlib
@@ -18,12 +19,13 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
+from bridge_jax.checkpoint import hashed_arrays, manifest, verified
+from bridge_jax.checkpoint.folders import FOLDER
 from bridge_jax.core import config as config_lib
-from bridge_jax.core import trees
+from bridge_jax.core import log, trees
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 
-FOLDER = "checkpoints"
 _SHOWN = 5  # problems named in one message
 
 
@@ -61,12 +63,31 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             preservation_policy=checkpoint_managers.AnyPreservationPolicy(policies),
             create=True,
+            async_options=ocp.AsyncOptions(post_finalization_callback=self._complete),
         )
-        self._manager = ocp.CheckpointManager(self.directory, options=options)
+        handlers = {
+            name: hashed_arrays.Handler() for name in ("params", "ema", "rest")
+        } | {
+            "data": grain.checkpoint.CheckpointHandler(),
+            "about": ocp.JsonCheckpointHandler(),
+        }
+        self._manager = ocp.CheckpointManager(
+            self.directory, options=options, item_handlers=handlers
+        )
+        self._steps = verified.Steps(self.directory)
+        self._saving = 0
 
     def latest(self) -> int | None:
-        """The newest complete step."""
+        """The newest complete step, whole or damaged."""
         return self._manager.latest_step()
+
+    def _complete(self) -> None:
+        """Called in the background when all files are written and none counts yet."""
+        folders = [self.directory / str(self._saving)]
+        folders += self.directory.glob(f"{self._saving}.orbax-checkpoint-tmp*")
+        for folder in folders:
+            if folder.is_dir():
+                manifest.complete(folder)
 
     def save(
         self,
@@ -83,14 +104,17 @@ class Checkpoints:
           BridgeError: this save, or the previous one in the background, failed.
         """
         items = {
-            "params": ocp.args.StandardSave(params),
-            "rest": ocp.args.StandardSave(rest),
+            "params": hashed_arrays.Save(params),
+            "rest": hashed_arrays.Save(rest),
             "data": grain.checkpoint.CheckpointSave(_Position(data)),
             "about": ocp.args.JsonSave(config_lib.plain(about)),
         }
         if ema is not None:
-            items["ema"] = ocp.args.StandardSave(ema)
+            items["ema"] = hashed_arrays.Save(ema)
         with _loud(f"cannot save step {step} in {self.directory}"):
+            self._manager.wait_until_finished()
+            self._saving = step
+            self._steps.forget(step)
             self._manager.save(step, args=ocp.args.Composite(**items), force=True)
 
     def restore(
@@ -102,7 +126,9 @@ class Checkpoints:
         about: About,
         step: int | None = None,
     ) -> tuple[int, Params, Params | None, Any]:
-        """(step, params, ema, rest) of the latest or the given step.
+        """(step, params, ema, rest) of the newest whole step, or of the given one.
+
+        Newer steps that are damaged are told, renamed to <step>.damaged and kept.
 
         Args:
           params, ema, rest: trees of ShapeDtypeStruct with the shardings wanted.
@@ -110,18 +136,19 @@ class Checkpoints:
           about: its model config must be the stored one.
 
         Raises:
-          BridgeError: no checkpoint; another model config or shapes, with the first
-            few differences.
+          BridgeError: no checkpoint, or none that is whole; another model config or
+            shapes, with the first few differences.
         """
         step = self._step(step)
+        self._set_aside_after(step)
         self._check_model(step, about.model)
         items = {
-            "params": ocp.args.StandardRestore(params),
-            "rest": ocp.args.StandardRestore(rest),
+            "params": hashed_arrays.Restore(params),
+            "rest": hashed_arrays.Restore(rest),
             "data": grain.checkpoint.CheckpointRestore(_Position(data)),
         }
         if ema is not None:
-            items["ema"] = ocp.args.StandardRestore(ema)
+            items["ema"] = hashed_arrays.Restore(ema)
         self._check_shapes(step, {"params": params, "ema": ema, "rest": rest})
         with _loud(f"cannot restore step {step} of {self.directory}"):
             found = self._manager.restore(step, args=ocp.args.Composite(**items))
@@ -135,8 +162,17 @@ class Checkpoints:
     def close(self) -> None:
         self._manager.close()
 
+    def _set_aside_after(self, step: int) -> None:
+        newer = [other for other in self._manager.all_steps() if other > step]
+        for damaged in newer:
+            if self._steps.fault(damaged):
+                kept = self._steps.set_aside(damaged)
+                log.say(f"the damaged step {damaged} is kept as {kept}")
+        if newer:
+            self._manager.reload()
+
     def about(self, step: int | None = None) -> About:
-        """Model config and resolved config of the latest or the given step."""
+        """Model config and resolved config of the newest whole or the given step."""
         step = self._step(step)
         items = ocp.args.Composite(about=ocp.args.JsonRestore())
         with _loud(f"cannot read step {step} of {self.directory}"):
@@ -172,7 +208,7 @@ class Checkpoints:
                 self._shapes(step, name),
             )
         self._check_shapes(step, {name: like})
-        items = ocp.args.Composite(**{name: ocp.args.StandardRestore(like)})
+        items = ocp.args.Composite(**{name: hashed_arrays.Restore(like)})
         with _loud(f"cannot read {name} of step {step} of {self.directory}"):
             return self._manager.restore(step, args=items)[name]
 
@@ -185,7 +221,15 @@ class Checkpoints:
                 f"no checkpoint of step {step} in {self.directory}; there are"
                 f" {', '.join(map(str, sorted(steps)))}"
             )
-        return max(steps) if step is None else step
+        if step is None:
+            return self._steps.newest_whole(steps)
+        if fault := self._steps.fault(step):
+            others = ", ".join(str(one) for one in sorted(steps) if one != step)
+            raise BridgeError(
+                f"step {step} in {self.directory} is damaged, {fault}; there are also"
+                f" {others or 'no other steps'}"
+            )
+        return step
 
     def _shapes(self, step: int, name: str) -> Any:
         """Tree of the stored arrays' shape and dtype."""

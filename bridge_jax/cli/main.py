@@ -33,6 +33,7 @@ COMMANDS = (
     "export",
     "formats",
     "assemble",
+    "ckpt",
     "bench",
 )
 EXIT_BAD_INPUT = 2

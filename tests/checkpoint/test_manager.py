@@ -62,15 +62,3 @@ def test_another_shape_names_the_first_few(tmp_path):
     assert "first/kernel is [8, 16], wanted [8, 99]" in text
     assert "missing third/kernel" in text
     found.close()
-
-
-def test_a_damaged_checkpoint_is_one_clear_line(tmp_path):
-    loop.train(toy.run(tmp_path, 1))
-    folder = tmp_path / "checkpoints" / "1" / "params"
-    for file in list(folder.rglob("*")):
-        if file.is_file() and "d" == file.parent.name:
-            file.write_bytes(b"")
-    found = manager.open_existing(tmp_path)
-    with pytest.raises(BridgeError, match="1/params is damaged|cannot read params"):
-        found.weights()
-    found.close()

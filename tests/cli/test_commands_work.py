@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file
 
 from bridge_jax.checkpoint import weights_file
 from bridge_jax.cli import main, outputs
@@ -100,6 +101,36 @@ def test_export_and_assemble_keep_every_tensor(bridge, folder):
     assert not any(path.startswith("vlm/vision") for path in made)
     about = weights_file.read_config("parts")
     assert about["model"].keys() == {"vlm", "vae"}
+
+
+def test_assemble_onto_keeps_only_what_changed(bridge, folder):
+    assert bridge("export", "flax", folder, "all/stage0")[0] == 0
+    onto = ("--onto", "stage0", "--part", f"vlm/llm={folder}")
+    assert bridge("assemble", "all", *onto)[0] == 0
+    alone = load_file("all/model.safetensors")
+    assert alone and all(name.startswith("vlm/llm/") for name in alone)
+    whole, wanted = (weights_file.load(one, dtype=None) for one in ("all", folder))
+    whole, wanted = trees.flatten(whole), trees.flatten(wanted)
+    assert whole.keys() == wanted.keys()
+    assert all(np.array_equal(whole[path], wanted[path]) for path in wanted)
+    code, _, err = bridge("assemble", "lost", "--onto", "nowhere", *onto[2:])
+    assert code == 2 and "nowhere" in err and not os.path.exists("lost")
+
+
+def test_ckpt_tells_whole_from_damaged(bridge):
+    small = ("train", "--config", "configs/shapes_stage1.py:lora-tiny")
+    assert bridge(*small, "--workdir", "run")[0] == 0
+    code, out, _ = bridge("ckpt", "list", "run")
+    assert code == 0 and out.splitlines()[-1].split()[0] == "4"
+    assert out.splitlines()[-1].endswith("complete")
+    assert bridge("ckpt", "verify", "run")[1] == "step 4: whole\n"
+    target = max(Path("run/checkpoints/4").rglob("d/*"), key=os.path.getsize)
+    target.write_bytes(target.read_bytes()[:-1])
+    with pytest.raises(SystemExit) as stopped:
+        bridge("ckpt", "verify", "run")
+    assert stopped.value.code == 1
+    code, _, err = bridge("export", "flax", "run", "out", "--step", "4")
+    assert code == 2 and "damaged" in err and not os.path.exists("out")
 
 
 def test_help_is_quick_and_needs_no_jax():
