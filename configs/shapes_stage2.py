@@ -8,14 +8,15 @@ the default, alignment, trains the whole aligner and the retrieval heads.
         --config.init_from.projector=runs/adaption:projector \\
         --config.init_from.aligner=runs/adaption:aligner --config.aligner_init=fresh
 
-`:longer` goes on from there, learned queries only. `:quickstart` is the few minutes
+`:longer` goes on from there, learned queries only; `:last` does so once more after the
+LLM has changed, and edits are drawn as often as prompts. `:quickstart` is the few minutes
 that `bridge quickstart` trains live (both phases in one, aligner fresh), `:tiny` a
 smoke test.
 """
 
 from configs import common
 
-VARIANTS = ("", "longer", "adaption", "quickstart", "tiny")
+VARIANTS = ("", "longer", "last", "adaption", "quickstart", "tiny")
 
 
 def get_config(variant=""):
@@ -66,6 +67,8 @@ def get_config(variant=""):
     )
     if variant == "longer":
         return _longer(config)
+    if variant == "last":
+        return _last(_longer(config))
     if variant == "adaption":
         return _adaption(config)
     if variant == "quickstart":
@@ -74,11 +77,22 @@ def get_config(variant=""):
 
 
 def _longer(config):
-    """Retrieval is learned by then, and the rest is not."""
+    """Queries from the first step on; retrieval is learned by then."""
     config.replacement = dict(start=(1.0, 1.0), end=(1.0, 1.0), begin=0, finish=1)
     config.streams.retrieve.batch = 32
     config.objectives.semantic_edit.weight = 1.0
     config.total_steps = 3600
+    return config
+
+
+def _last(config):
+    config.streams.generate.batch = 40
+    config.streams.edit.batch = 40
+    config.objectives.diffusion_edit = dict(
+        name="diffusion", weight=0.5, stream="edit", condition="queries"
+    )
+    config.optim.learning_rate = 2e-3
+    config.total_steps = 800
     return config
 
 
