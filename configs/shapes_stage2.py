@@ -9,9 +9,9 @@ the default, alignment, trains the whole aligner and the retrieval heads.
         --config.init_from.aligner=runs/adaption:aligner --config.aligner_init=fresh
 
 `:longer` goes on from there, learned queries only; `:last` does so once more after the
-LLM has changed, and edits are drawn as often as prompts. `:quickstart` is the few minutes
-that `bridge quickstart` trains live (both phases in one, aligner fresh), `:tiny` a
-smoke test.
+LLM has changed, and edits are drawn as often as prompts. `:quickstart` is the few
+minutes that `bridge quickstart` trains live (both phases in one, aligner fresh), `:tiny`
+a smoke test.
 """
 
 from configs import common

@@ -59,16 +59,17 @@ class Rows(grain.sources.RandomAccessDataSource):
         return {"x": x, "y": y.astype(np.float32), "mask": np.float32(i % 3 != 0)}
 
 
-def data(batch=16, seed=0):
-    """An endless iterator of batches with an exact position."""
+def data(batch=16, seed=0, share=0, shares=1):
+    """An endless iterator of one process's share of batches with an exact position."""
     source = grain.MapDataset.source(Rows()).seed(seed).shuffle().repeat()
     options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
-    return iter(source.batch(batch).to_iter_dataset(options))
+    mine = source[share::shares].batch(batch // shares)
+    return iter(mine.to_iter_dataset(options))
 
 
 def layout(devices=8, rules="fsdp_tp", **sizes):
     sizes = sizes or {"data": -1}
-    return place.make(sizes, rules, devices=jax.devices()[:devices])
+    return place.make(sizes, rules, devices=jax.devices()[:devices])  # None: all
 
 
 def fresh(where, config=None, total_steps=20, seed=3):

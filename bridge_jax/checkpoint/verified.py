@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
-import numpy as np
 from jax.experimental import multihost_utils
 
 from bridge_jax.checkpoint import manifest
-from bridge_jax.core import log
+from bridge_jax.core import log, runtime
 from bridge_jax.core.errors import BridgeError
 
 _SHOWN = 3  # faults named in one message
@@ -29,7 +28,7 @@ class Steps:
         if step not in self._verdicts:
             share, shares = jax.process_index(), jax.process_count()
             found = manifest.problems(self.directory / str(step), share, shares)
-            count = _sum(len(found))
+            count = runtime.total(len(found))
             shown = "; ".join(found[:_SHOWN]) or "another process found it"
             self._verdicts[step] = f"{count} fault(s): {shown}" if count else ""
         return self._verdicts[step]
@@ -66,10 +65,3 @@ class Steps:
     def forget(self, step: int) -> None:
         """Read this step anew next time."""
         self._verdicts.pop(step, None)
-
-
-def _sum(number: int) -> int:
-    """The sum over processes."""
-    if jax.process_count() == 1:
-        return number
-    return int(np.sum(multihost_utils.process_allgather(np.int64(number))))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bridge_jax.checkpoint import locate, manager, msgpack_file, weights_file
+from bridge_jax.checkpoint import folders, locate, manager, msgpack_file, weights_file
 from bridge_jax.core import config as config_lib
 from bridge_jax.core import trees
 from bridge_jax.core.errors import BridgeError
@@ -105,7 +105,7 @@ def read(source: str, step: int | None = None) -> SavedModel:
       BridgeError: there is none, or it is damaged.
     """
     path = Path(source)
-    unfinished = (path / manager.FOLDER).is_dir() and not any(
+    unfinished = (path / folders.FOLDER).is_dir() and not any(
         (folder / weights_file.WEIGHTS).is_file() for folder in (path, path / "weights")
     )
     if step is not None or unfinished:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import jax
+import numpy as np
 from jax.experimental import multihost_utils
 
 from bridge_jax.core.errors import BridgeError
@@ -81,6 +82,18 @@ def interruption() -> Iterator[Callable[[int], bool]]:
         yield lambda step: arrived.is_set()
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def total(number: int) -> int:
+    """The sum of every process's number; returns once all have given theirs."""
+    if jax.process_count() == 1:
+        return number
+    return int(np.sum(multihost_utils.process_allgather(np.int32(number))))
+
+
+def any_process(flag: bool) -> bool:
+    """Whether any process says so; returns once all have answered."""
+    return total(flag) > 0
 
 
 def _join(description: str) -> None:

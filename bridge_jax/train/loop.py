@@ -15,6 +15,7 @@ from typing import Any, Literal
 import jax
 
 from bridge_jax.checkpoint import manager
+from bridge_jax.checkpoint.folders import FOLDER
 from bridge_jax.core import config as config_lib
 from bridge_jax.core import log, runtime
 from bridge_jax.core.errors import BridgeError
@@ -98,23 +99,32 @@ def train(run: Run) -> TrainState:
 def claim(workdir: Path, resume: bool | str) -> None:
     """Check that a run may write to `workdir`; entry points call it first of all.
 
+    Returns once every process has checked: none writes there before.
+
     Raises:
       BridgeError: it holds a run and `resume` is False, or it does not exist and
-        `resume` is True.
+        `resume` is True; with several processes, for all of them alike.
     """
-    used = [name for name in (manager.FOLDER, "metrics.jsonl", "config.json")]
+    problem = _unfit(workdir, resume)
+    if runtime.any_process(bool(problem)):
+        raise BridgeError(problem or f"another process cannot use its {workdir}")
+
+
+def _unfit(workdir: Path, resume: bool | str) -> str:
+    used = [name for name in (FOLDER, "metrics.jsonl", "config.json")]
     there = [name for name in used if (workdir / name).exists()]
     if workdir.exists() and not workdir.is_dir():
-        raise BridgeError(f"{workdir} is a file; give a directory")
+        return f"{workdir} is a file; give a directory"
     if not resume and there:
-        raise BridgeError(
+        return (
             f"{workdir} already holds a run ({', '.join(there)}); pass --resume to go"
             " on with it, or another --workdir"
         )
     if resume is True and not there:
-        raise BridgeError(
+        return (
             f"nothing to resume in {workdir}; leave --resume out to start a run there"
         )
+    return ""
 
 
 def _restored(

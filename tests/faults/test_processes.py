@@ -1,0 +1,65 @@
+"""Several processes are one run: the same losses, one checkpoint, one verdict."""
+
+import json
+import shutil
+
+import processes
+import pytest
+
+from bridge_jax.checkpoint import manifest
+
+STEPS = 6
+COMPARED = ("loss", "fit", "size", "gradient_norm", "learning_rate")
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory):
+    """(work directory, losses) of four processes with two devices each."""
+    workdir = tmp_path_factory.mktemp("four") / "run"
+    return workdir, processes.run(workdir, 4, 2, STEPS)[0]
+
+
+def test_four_processes_are_one(four, tmp_path):
+    _, losses = four
+    alone, _ = processes.run(tmp_path / "one", 1, 8, STEPS)
+    assert losses.keys() == alone.keys() == set(range(1, STEPS + 1))
+    for step in alone:
+        for name in COMPARED:
+            wanted = pytest.approx(alone[step][name], rel=1e-6, abs=1e-7)
+            assert losses[step][name] == wanted, (step, name)
+
+
+def test_a_used_directory_is_refused_by_all(four):
+    ended = processes.finish(processes.launch(four[0], 4, 2, STEPS))
+    assert all(code != 0 and "already holds a run" in text for code, text in ended)
+
+
+def test_each_process_hashes_its_own_files(four):
+    step = four[0] / "checkpoints" / str(STEPS)
+    listed = json.loads((step / manifest.MANIFEST).read_text())
+    for process in range(4):
+        assert any(f"ocdbt.process_{process}/" in name for name in listed), process
+        assert any(f"process_{process}-of-4.json" in name for name in listed), process
+    assert manifest.problems(step) == []
+    shares = [manifest.problems(step, share, 4) for share in range(4)]
+    assert shares == [[]] * 4
+
+
+def test_a_bit_of_the_last_process_is_everybodys_damage(four, tmp_path):
+    """Only one process reads the file, and all fall back to the same step."""
+    workdir = tmp_path / "run"
+    shutil.copytree(four[0], workdir)
+    step = workdir / "checkpoints" / str(STEPS)
+    target = max(
+        step.rglob("ocdbt.process_3/d/*"), key=lambda path: path.stat().st_size
+    )
+    data = bytearray(target.read_bytes())
+    data[len(data) // 2] ^= 1
+    target.write_bytes(data)
+    losses, said = processes.run(workdir, 4, 2, STEPS, resume=True)
+    assert losses.keys() == {STEPS - 1, STEPS}
+    assert f"DAMAGED CHECKPOINT: step {STEPS}" in said
+    for step, figures in losses.items():
+        for name in COMPARED:
+            assert figures[name] == four[1][step][name], (step, name)  # to the bit
+    assert (workdir / "checkpoints" / f"{STEPS}.damaged").is_dir()

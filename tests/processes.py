@@ -1,0 +1,54 @@
+"""Start the processes of a run side by side, and see how each ends."""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+WORKER = Path(__file__).with_name("worker.py")
+
+
+def launch(workdir, processes, devices, steps, resume=False):
+    """The running processes of a job, not waited for."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    job = {
+        "processes": processes,
+        "devices": devices,
+        "port": port,
+        "workdir": str(workdir),
+        "steps": steps,
+        "resume": resume,
+    }
+    file = Path(f"{workdir}.job.json")
+    file.write_text(json.dumps(job))
+    return [
+        subprocess.Popen(
+            [sys.executable, str(WORKER), str(file), str(index)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for index in range(processes)
+    ]
+
+
+def finish(started, seconds=240):
+    """(exit code, what it printed) of each, in order; kills what lasts longer."""
+    try:
+        said = [process.communicate(timeout=seconds)[0] for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    return [(p.returncode, text) for p, text in zip(started, said, strict=True)]
+
+
+def run(workdir, processes, devices, steps, resume=False):
+    """Train to the end; the losses of every step of process 0, and its output."""
+    ended = finish(launch(workdir, processes, devices, steps, resume))
+    ends = [f"{code}: ...{text[-600:]}" for code, text in ended]
+    assert [code for code, _ in ended] == [0] * processes, "\n".join(ends)
+    losses = json.loads(Path(f"{workdir}.losses.json").read_text())
+    return {int(step): figures for step, figures in losses.items()}, ended[0][1]
