@@ -50,6 +50,7 @@ def get_config(variant=""):
     )
     if variant == "longer":
         config.streams.main.questions = "lessons"
+        config.streams.main.varied = True
         config.streams.main.edit = 0.45
         config.streams.main.rewrite = 0.12
         config.streams.caption.batch = 8

@@ -10,8 +10,8 @@ the default, alignment, trains the whole aligner and the retrieval heads.
 
 `:longer` goes on from there, learned queries only; `:last` does so once more after the
 LLM has changed, and edits are drawn as often as prompts. `:quickstart` is the few
-minutes that `bridge quickstart` trains live (both phases in one, aligner fresh), `:tiny`
-a smoke test.
+minutes that `bridge quickstart` trains live (both phases in one, aligner fresh),
+`:tiny` a smoke test.
 """
 
 from configs import common
@@ -79,6 +79,7 @@ def get_config(variant=""):
 def _longer(config):
     """Queries from the first step on; retrieval is learned by then."""
     config.replacement = dict(start=(1.0, 1.0), end=(1.0, 1.0), begin=0, finish=1)
+    config.streams.generate.varied = True
     config.streams.retrieve.batch = 32
     config.objectives.semantic_edit.weight = 1.0
     config.total_steps = 3600

@@ -48,33 +48,54 @@ train dit $pretrain:decoder_longer --config.init_from.vae="$runs/vae3:vae" \
   --config.init_from.dit="$runs/dit1:dit"
 train vlm $pretrain:vlm
 
-# Stage 1, behavioural alignment.
+# Stage 1, behavioural alignment, then harder lessons.
 train stage1 configs/shapes_stage1.py --config.init_from.vlm="$runs/vlm:vlm"
+train stage1_longer configs/shapes_stage1.py:longer \
+  --config.init_from.vlm="$runs/stage1:vlm"
 
 # Stage 2, latent alignment: adaption, then alignment from where that ended. It looks
 # through the decoder as it was when its text encoders stopped learning.
-parts=(
+adaption=(
   --config.init_from.vlm="$runs/stage1:vlm"
   --config.init_from.mt5="$runs/dit:mt5"
   --config.init_from.bert="$runs/dit:bert"
   --config.init_from.dit="$runs/dit1:dit"
   --config.init_from.vae="$runs/vae:vae"
 )
-train adaption configs/shapes_stage2.py:adaption "${parts[@]}"
-train stage2 configs/shapes_stage2.py "${parts[@]}" --config.aligner_init=fresh \
+train adaption configs/shapes_stage2.py:adaption "${adaption[@]}"
+train stage2 configs/shapes_stage2.py "${adaption[@]}" --config.aligner_init=fresh \
   --config.init_from.projector="$runs/adaption:projector" \
   --config.init_from.aligner="$runs/adaption:aligner"
 
-# What stage 0 gave is whole; the rest holds only what the stages changed or added. The
-# vision tower stands still in both.
+# What stage 0 gave is whole.
 bridge assemble "$preset/stage0" --force --dtype bfloat16 \
   --part vlm="$runs/vlm" \
   --part mt5="$runs/dit" \
   --part bert="$runs/dit" \
   --part dit="$runs/dit" \
   --part vae="$runs/vae"
+
+# From here on stage 2 looks through the decoder that ships: first with the LLM of
+# stage1, then with that of stage1_longer.
+#
+# align NAME VARIANT LLM BEFORE: an alignment that goes on from another one
+align() {
+  local part given=(--config.init_from.vlm="$runs/$3:vlm" --config.aligner_init=fresh)
+  for part in projector aligner retrieval; do
+    given+=(--config.init_from.$part="$runs/$4:$part")
+  done
+  for part in mt5 bert dit vae; do
+    given+=(--config.init_from.$part="shapes-tiny/stage0:$part")
+  done
+  train "$1" "configs/shapes_stage2.py:$2" "${given[@]}"
+}
+align stage2_longer longer stage1 stage2
+align stage2_last last stage1_longer stage2_longer
+
+# The rest holds only what the stages changed or added. The vision tower stands still in
+# both.
 bridge assemble "$preset" --force --dtype bfloat16 --onto stage0 \
-  --part vlm/llm="$runs/stage1" \
-  --part projector="$runs/stage2" \
-  --part aligner="$runs/stage2" \
-  --part retrieval="$runs/stage2"
+  --part vlm/llm="$runs/stage1_longer" \
+  --part projector="$runs/stage2_last" \
+  --part aligner="$runs/stage2_last" \
+  --part retrieval="$runs/stage2_last"

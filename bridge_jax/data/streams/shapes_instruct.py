@@ -32,6 +32,7 @@ class Stream:
       evenness: see `rows.weigh_replies`. Answers are short: by tokens alone, captions
         would have nearly all the weight.
       questions: which kinds are asked how often, see `shapes.questions.MIXES`.
+      varied: whether prompts to rewrite name colors in every form, see `draw_pair`.
       slips: share of color words misread in rewritten prompts and captions of edits,
         see `data/slips.py`; never in descriptions, which answers rest on.
     """
@@ -46,6 +47,7 @@ class Stream:
     describe: float = 0.05
     evenness: float = 0.5
     questions: str = "even"
+    varied: bool = False
     slips: float = 0.0
 
     def __post_init__(self):
@@ -77,7 +79,7 @@ class Stream:
         source = shapes_world.Source(self.split, self.seed, ENDLESS)
         packed: list[Row] = []
         while True:
-            prompt, scene = draw_pair(rng, source[rng.below(ENDLESS)])
+            prompt, scene = draw_pair(rng, source[rng.below(ENDLESS)], self.varied)
             row = self.processor.draw(prompt, language.canonical(scene))
             used = sum(len(one.tokens) for one in packed)
             if used + len(row.tokens) > self.length:
@@ -133,12 +135,15 @@ class Stream:
         return turns + [(one.question, one.answer) for one in asked]
 
 
-def draw_pair(rng: Choices, item: shapes_world.Item):
-    """(what a user asks for, the scene to be drawn): a tagged prompt or a caption."""
-    if rng.coin(0.35):
+def draw_pair(rng: Choices, item: shapes_world.Item, varied: bool):
+    """(what a user asks for, the scene to be drawn): a tagged prompt or a caption.
+
+    With `varied`, half of the tagged prompts name colors in forms that else have none.
+    """
+    if rng.coin(0.35 if varied else 0.7):
         rewrite = item.rewrite
         return rewrite.prompt["prompt"], rewrite.scene
-    if rng.coin(0.55):
+    if varied and rng.coin(0.55):
         prompt = prompts.varied(rng, item.split, rng.choice(prompts.TAGS))
         return prompt["prompt"], prompts.scene_for(rng, item.split, prompt)
     return language.STYLES[rng.choice(list(language.STYLES))](item.scene), item.scene
