@@ -4,14 +4,15 @@
         --config.init_from.vlm=runs/vlm:vlm
 
 `:longer` goes on from there with harder lessons: relations, comparisons and edits more
-often, and the questions that lead to them. `:quickstart` is the few minutes that
-`bridge quickstart` trains live, `:lora` trains low-rank adapters of the LLM alone
-(merged into the weights at the end), `:tiny` and `:lora-tiny` are smoke tests.
+often, and the questions that lead to them; `:edits` goes on again, mostly with edits.
+`:quickstart` is the few minutes that `bridge quickstart` trains live, `:lora` trains
+low-rank adapters of the LLM alone (merged into the weights at the end), `:tiny` and
+`:lora-tiny` are smoke tests.
 """
 
 from configs import common
 
-VARIANTS = ("", "longer", "quickstart", "lora", "tiny", "lora-tiny")
+VARIANTS = ("", "longer", "edits", "quickstart", "lora", "tiny", "lora-tiny")
 
 
 def get_config(variant=""):
@@ -48,7 +49,7 @@ def get_config(variant=""):
             pictures_every=0,
         )
     )
-    if variant == "longer":
+    if variant in ("longer", "edits"):
         config.streams.main.questions = "lessons"
         config.streams.main.varied = True
         config.streams.main.edit = 0.45
@@ -56,6 +57,11 @@ def get_config(variant=""):
         config.streams.caption.batch = 8
         config.optim.learning_rate = 3e-3
         config.total_steps = 3000
+    if variant == "edits":
+        config.streams.main.edit = 0.8
+        config.streams.main.rewrite = 0.08
+        config.optim.learning_rate = 2e-3
+        config.total_steps = 1000
     if variant == "quickstart":
         config.total_steps = 300
         config.log_every = 10

@@ -92,8 +92,7 @@ def _last(config):
     config.objectives.diffusion_edit = dict(
         name="diffusion", weight=0.5, stream="edit", condition="queries"
     )
-    config.optim.learning_rate = 2e-3
-    config.total_steps = 800
+    config.total_steps = 1200
     return config
 
 

@@ -48,10 +48,12 @@ train dit $pretrain:decoder_longer --config.init_from.vae="$runs/vae3:vae" \
   --config.init_from.dit="$runs/dit1:dit"
 train vlm $pretrain:vlm
 
-# Stage 1, behavioural alignment, then harder lessons.
+# Stage 1, behavioural alignment, then harder lessons, then mostly edits.
 train stage1 configs/shapes_stage1.py --config.init_from.vlm="$runs/vlm:vlm"
 train stage1_longer configs/shapes_stage1.py:longer \
   --config.init_from.vlm="$runs/stage1:vlm"
+train stage1_edits configs/shapes_stage1.py:edits \
+  --config.init_from.vlm="$runs/stage1_longer:vlm"
 
 # Stage 2, latent alignment: adaption, then alignment from where that ended. It looks
 # through the decoder as it was when its text encoders stopped learning.
@@ -90,12 +92,12 @@ align() {
   train "$1" "configs/shapes_stage2.py:$2" "${given[@]}"
 }
 align stage2_longer longer stage1 stage2
-align stage2_last last stage1_longer stage2_longer
+align stage2_last last stage1_edits stage2_longer
 
 # The rest holds only what the stages changed or added. The vision tower stands still in
 # both.
 bridge assemble "$preset" --force --dtype bfloat16 --onto stage0 \
-  --part vlm/llm="$runs/stage1_longer" \
+  --part vlm/llm="$runs/stage1_edits" \
   --part projector="$runs/stage2_last" \
   --part aligner="$runs/stage2_last" \
   --part retrieval="$runs/stage2_last"
