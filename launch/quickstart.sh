@@ -6,6 +6,7 @@
 # Needs Python 3.11+ with pip, and the network the first time. What follows WORKDIR goes
 # to `bridge quickstart`.
 set -euo pipefail
+# shellcheck source=launch/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 workdir=$home/runs/quickstart

@@ -10,6 +10,7 @@
 # Seeds are fixed in the configs. Run it again to go on after an interruption: finished
 # steps are skipped, started ones resume at their last checkpoint.
 set -euo pipefail
+# shellcheck source=launch/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 runs=${1:-$home/runs/shapes_tiny}
@@ -84,10 +85,10 @@ bridge assemble "$preset/stage0" --force --dtype bfloat16 \
 align() {
   local part given=(--config.init_from.vlm="$runs/$3:vlm" --config.aligner_init=fresh)
   for part in projector aligner retrieval; do
-    given+=(--config.init_from.$part="$runs/$4:$part")
+    given+=("--config.init_from.$part=$runs/$4:$part")
   done
   for part in mt5 bert dit vae; do
-    given+=(--config.init_from.$part="shapes-tiny/stage0:$part")
+    given+=("--config.init_from.$part=shapes-tiny/stage0:$part")
   done
   train "$1" "configs/shapes_stage2.py:$2" "${given[@]}"
 }

@@ -5,6 +5,7 @@
 #
 # BRIDGE_JAX_PARITY=1 also installs torch and diffusers, and compares with them.
 set -euo pipefail
+# shellcheck source=launch/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 if [ "${BRIDGE_JAX_PARITY:-}" = 1 ]; then

@@ -16,7 +16,7 @@ PYTHON = [
 ]
 TEXTS = [
     *PYTHON,
-    *(ROOT / "launch").glob("*"),
+    *(path for path in (ROOT / "launch").rglob("*") if path.is_file()),
     *(ROOT / ".ci").glob("*"),
     *(ROOT / name for name in ("README.md", "setup.py", ".gitignore")),
 ]
