@@ -122,7 +122,7 @@ class Checkpoints:
         params: Params,
         ema: Params | None,
         rest: Any,
-        data: Iterator,
+        data: Iterator | None,
         about: About,
         step: int | None = None,
     ) -> tuple[int, Params, Params | None, Any]:
@@ -132,7 +132,7 @@ class Checkpoints:
 
         Args:
           params, ema, rest: trees of ShapeDtypeStruct with the shardings wanted.
-          data: the iterator to move to the position stored.
+          data: the iterator to move to the position stored, or None.
           about: its model config must be the stored one.
 
         Raises:
@@ -145,8 +145,9 @@ class Checkpoints:
         items = {
             "params": hashed_arrays.Restore(params),
             "rest": hashed_arrays.Restore(rest),
-            "data": grain.checkpoint.CheckpointRestore(_Position(data)),
         }
+        if data is not None:
+            items["data"] = grain.checkpoint.CheckpointRestore(_Position(data))
         if ema is not None:
             items["ema"] = hashed_arrays.Restore(ema)
         self._check_shapes(step, {"params": params, "ema": ema, "rest": rest})

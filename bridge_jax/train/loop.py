@@ -45,7 +45,9 @@ class Run:
       resume: True goes on in `workdir`; "auto" starts there if nothing was started;
         False refuses a used workdir.
       keep, keep_every: see Checkpoints.
-      patience: so many steps in a row that are not finite end the run.
+      patience: after so many skipped steps in a row (not finite, or spikes) the run
+        goes back to its last checkpoint and on with other data,
+      rollbacks: so many times; then it ends.
     """
 
     workdir: Path
@@ -62,6 +64,7 @@ class Run:
     keep: int = 3
     keep_every: int = 0
     patience: int = 20
+    rollbacks: int = 0
 
 
 def train(run: Run) -> TrainState:
@@ -69,7 +72,8 @@ def train(run: Run) -> TrainState:
 
     Raises:
       BridgeError: a used workdir without resume, nothing to resume, a checkpoint of
-        another model, data that ends early, or no finite step for `patience` steps.
+        another model, data that ends early, or `patience` skipped steps in a row
+        when no rollback is left.
       runtime.Interrupted: SIGTERM came; the state is saved.
     """
     claim(run.workdir, run.resume)
@@ -86,7 +90,8 @@ def train(run: Run) -> TrainState:
         save = hooks_lib.Save(run.checkpoint_every, checkpoints, run.data, about)
         report = hooks_lib.Report(run.log_every, writer)
         asked = stack.enter_context(runtime.interruption())
-        state = _steps(run, state, [report, *run.hooks, save], writer, asked)
+        back = _Rollback(run, checkpoints, about)
+        state = _steps(run, state, [report, *run.hooks, save], writer, asked, back)
         step = int(state.step)
         save(step, state, {})
         checkpoints.wait()
@@ -149,6 +154,7 @@ def _steps(
     hooks: Sequence[hooks_lib.Hook],
     writer: log.Writer,
     asked: Any,
+    back: "_Rollback",
 ) -> TrainState:
     meter = _Meter(run, hooks)
     start = int(state.step)
@@ -165,6 +171,8 @@ def _steps(
         stop = asked(step)
         if due or stop or step % _IN_FLIGHT == 0 or step == run.total_steps:
             meter.block(step)
+            if meter.bad >= run.patience:
+                state, meter.bad = back(state, step, meter.bad), 0
             writer.advance(step)
         for hook in due:
             writer.show(step, hook(step, state, meter.window(hook)) or {})
@@ -182,7 +190,7 @@ class _Meter:
         self._windows = {id(hook): log.Window() for hook in hooks}
         self._run = run
         self._pending: list[tuple[Any, int]] = []
-        self._bad = 0
+        self.bad = 0  # skipped steps in a row
         self.restart()
 
     def restart(self) -> None:
@@ -210,20 +218,46 @@ class _Meter:
         for window in self._windows.values():
             for figures in fetched:
                 window.add(figures)
-        self._give_up(step, fetched[:-1])
+        for figures in fetched[:-1]:
+            self.bad = self.bad + 1 if figures["skipped"][0] else 0
 
     def window(self, hook: hooks_lib.Hook) -> dict[str, float]:
         return self._windows[id(hook)].close()
 
-    def _give_up(self, step: int, fetched: Sequence[Mapping[str, Any]]) -> None:
-        for figures in fetched:
-            self._bad = self._bad + 1 if figures["skipped"][0] else 0
-        if self._bad >= self._run.patience:
+
+class _Rollback:
+    """Back to the last checkpoint, with the data going on: what it lost is skipped."""
+
+    def __init__(
+        self, run: Run, checkpoints: manager.Checkpoints, about: manager.About
+    ):
+        self._run, self._checkpoints, self._about = run, checkpoints, about
+        self._left = run.rollbacks
+
+    def __call__(self, state: TrainState, step: int, bad: int) -> TrainState:
+        """The state at `step` as if all since the checkpoint had been skipped.
+
+        Raises:
+          BridgeError: no rollback is left, or no checkpoint is there.
+        """
+        self._checkpoints.wait()
+        told = f"loss or gradient was not usable in {bad} steps in a row, up to {step}"
+        if not self._left or self._checkpoints.latest() is None:
             raise BridgeError(
-                f"loss or gradient was not finite in {self._bad} steps in a row, up to"
-                f" step {step}; nothing was changed by them: lower the learning rate,"
-                f" or look at the data, and --resume"
+                f"{told}; nothing was changed by them: lower the learning rate, or look"
+                " at the data, and --resume"
             )
+        self._left -= 1
+        like = state_lib.abstract(state)
+        at = state.step
+        jax.tree.map(lambda leaf: leaf.delete(), state.replace(step=None))
+        found, params, ema, rest = self._checkpoints.restore(
+            like.params, like.ema, like.rest(), None, self._about
+        )
+        log.say(f"{told}: back to step {found}, {self._left} rollback(s) left")
+        skipped = rest["skipped"] + (at - rest["step"])
+        rest["skipped"] = jax.device_put(skipped, rest["skipped"].sharding)
+        return TrainState(params=params, ema=ema, **rest | {"step": at})
 
 
 def _next(data: Iterator, step: int) -> Any:

@@ -11,6 +11,7 @@ import optax.contrib
 from bridge_jax.core import trees
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
+from bridge_jax.train import spikes as spikes_lib
 
 Patterns = tuple[tuple[str, float], ...]
 
@@ -33,6 +34,7 @@ class OptimConfig:
       trainable: (regex, bool); frozen parts have no gradient and no optimiser state.
       rates: factor on the learning rate a parameter.
       ema_decay: of the average of the trained parts; 0 for none.
+      spikes: which finite steps are skipped all the same.
     """
 
     name: Literal["adamw", "muon", "lion", "adafactor"] = "adamw"
@@ -50,6 +52,7 @@ class OptimConfig:
     trainable: tuple[tuple[str, bool], ...] = ((".*", True),)
     rates: Patterns = ((".*", 1.0),)
     ema_decay: float = 0.0
+    spikes: spikes_lib.Rule = spikes_lib.Rule()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,13 +63,14 @@ class Optimizer:
       transform: optax transformation over the trainable parts.
       schedule: number of updates so far -> learning rate.
       trainable: tree of bools over all parameters.
-      ema_decay: see OptimConfig.
+      ema_decay, spikes: see OptimConfig.
     """
 
     transform: optax.GradientTransformation
     schedule: Callable[[Any], Any]
     trainable: Any
     ema_decay: float
+    spikes: spikes_lib.Rule
 
 
 def make(config: OptimConfig, params: Params, total_steps: int) -> Optimizer:
@@ -95,7 +99,9 @@ def make(config: OptimConfig, params: Params, total_steps: int) -> Optimizer:
     if any(rate != 1.0 for rate in jax.tree.leaves(rates)):
         parts.append(_scale_each(rates))
     parts.append(optax.scale_by_learning_rate(schedule))
-    return Optimizer(optax.chain(*parts), schedule, mask, config.ema_decay)
+    return Optimizer(
+        optax.chain(*parts), schedule, mask, config.ema_decay, config.spikes
+    )
 
 
 def make_schedule(config: OptimConfig, total_steps: int) -> Callable[[Any], Any]:

@@ -47,6 +47,7 @@ class Config:
       replacement: schedule of learned queries (stage 2).
       lora: low-rank adapters, if its rank is not 0; then "lora/.*" is what trains.
       mesh: axis -> size, -1 for the rest; rules: a table of `sharding/rules.py`.
+      patience, rollbacks: what happens after skipped steps in a row; see `loop.Run`.
       pictures_every: steps between sample pictures, 0 for none.
     """
 
@@ -69,6 +70,8 @@ class Config:
     log_every: int = 50
     checkpoint_every: int = 500
     keep: int = 2
+    patience: int = 20
+    rollbacks: int = 2
     pictures_every: int = 0
 
 
@@ -178,6 +181,8 @@ def run(
             checkpoint_every=config.checkpoint_every,
             resume=resume,
             keep=config.keep,
+            patience=config.patience,
+            rollbacks=config.rollbacks,
         )
     )
     export(recipe, state.averaged(), workdir / WEIGHTS)

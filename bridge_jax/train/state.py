@@ -19,11 +19,12 @@ class TrainState:
 
     Attributes:
       step: int32 scalar, batches consumed so far.
-      skipped: int32 scalar, steps that changed nothing because they were not finite.
+      skipped: int32 scalar, steps that changed nothing: not finite, spikes, or undone.
       seed: uint32 scalar, root of every random stream of the run.
       params: nested dict, trained and frozen parts.
       opt_state: optax state of the trainable parts only.
       ema: float32 average of the trainable parts, or None.
+      norms: float32 [window], latest gradient norms (`spikes.Rule`), or None.
     """
 
     step: Array
@@ -32,6 +33,7 @@ class TrainState:
     params: Params
     opt_state: Any
     ema: Params | None
+    norms: Array | None = None
 
     def averaged(self) -> Params:
         """The parameters to use: those averaged where there is an average."""
@@ -41,12 +43,13 @@ class TrainState:
 
     def rest(self) -> dict[str, Any]:
         """The part a checkpoint keeps beside `params` and `ema`."""
-        return {
+        kept = {
             "step": self.step,
             "skipped": self.skipped,
             "seed": self.seed,
             "opt_state": self.opt_state,
         }
+        return kept if self.norms is None else kept | {"norms": self.norms}
 
 
 def create(
@@ -71,6 +74,7 @@ def create(
             params={},
             opt_state=optimizer.transform.init(trainable),
             ema=ema,
+            norms=optimizer.spikes.fresh(),
         )
 
     where = _like_params(jax.eval_shape(fresh, params), params, layout)

@@ -1,4 +1,4 @@
-"""The one training step: loss, exact accumulation, update, skip if not finite."""
+"""The one training step: loss, exact accumulation, update, skip if it is no good."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -158,15 +158,19 @@ def _updated(
 ) -> tuple[TrainState, Figures]:
     norm = optax.tree.norm(gradients)
     finite = jnp.isfinite(loss) & jnp.isfinite(norm)
+    good, norms = finite, state.norms
+    if norms is not None:
+        good = finite & ~optimizer.spikes.is_spike(norms, norm)
+        norms = optimizer.spikes.remember(norms, norm, state.step - state.skipped)
     updates, opt_state = optimizer.transform.update(
         gradients, state.opt_state, trainable
     )
     new = optax.apply_updates(trainable, updates)
     ema = _averaged(optimizer, state, new)
-    new, opt_state, ema = jax.tree.map(
-        lambda new, old: jnp.where(finite, new, old),
-        (new, opt_state, ema),
-        (trainable, state.opt_state, state.ema),
+    new, opt_state, ema, norms = jax.tree.map(
+        lambda new, old: jnp.where(good, new, old),
+        (new, opt_state, ema, norms),
+        (trainable, state.opt_state, state.ema, state.norms),
     )
     one = jnp.ones((), jnp.float32)
     rate = optimizer.schedule(state.step - state.skipped)
@@ -174,13 +178,14 @@ def _updated(
     figures["learning_rate"] = (jnp.asarray(rate, jnp.float32), one)
     # A step that is not finite says nothing but that; one nan would hide its window.
     figures = jax.tree.map(lambda leaf: jnp.where(finite, leaf, 0.0), figures)
-    figures["skipped"] = (1.0 - finite.astype(jnp.float32), one)
+    figures["skipped"] = (1.0 - good.astype(jnp.float32), one)
     state = state.replace(
         step=state.step + 1,
-        skipped=state.skipped + jnp.where(finite, 0, 1),
+        skipped=state.skipped + jnp.where(good, 0, 1),
         params=trees.combine(state.params, new),
         opt_state=opt_state,
         ema=ema,
+        norms=norms,
     )
     return state, figures
 

@@ -4,6 +4,7 @@ import os
 import signal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import toy
@@ -191,8 +192,40 @@ def test_endless_nan_ends_the_run(tmp_path):
         fit = terms["fit"][1]
         return {"fit": (1.0, fit.replace(value_sum=fit.value_sum * float("nan")))}
 
-    with pytest.raises(BridgeError, match="not finite in . steps in a row"):
+    with pytest.raises(BridgeError, match="not usable in . steps in a row"):
         loop.train(toy.run(tmp_path, 50, loss=broken, patience=5))
+
+
+def test_a_run_of_nan_goes_back_and_on_with_other_data(tmp_path, capsys):
+    """Steps 5 to 8 are broken: 8 is as 4 was, and the rest is trained."""
+
+    def broken(params, batch, rngs, at):
+        bad = (at >= 4) & (at < 8)
+        terms = toy.loss_fn(params, batch, rngs, at)
+        fit = terms["fit"][1]
+        value = jnp.where(bad, jnp.nan, fit.value_sum)
+        return terms | {"fit": (1.0, fit.replace(value_sum=value))}
+
+    class Kept:
+        every = 1
+
+        def __init__(self):
+            self.states = {}
+
+        def __call__(self, step, state, figures):
+            self.states[step] = jax.tree.map(np.array, (state.params, state.opt_state))
+
+    kept = Kept()
+    given = {"checkpoint_every": 4, "patience": 4, "rollbacks": 1, "hooks": (kept,)}
+    last = loop.train(toy.run(tmp_path, 10, loss=broken, **given))
+    assert "back to step 4, 0 rollback(s) left" in "".join(capsys.readouterr())
+    assert (int(last.step), int(last.skipped)) == (10, 4)
+    same = jax.tree.map(np.array_equal, kept.states[8], kept.states[4])
+    assert all(jax.tree.leaves(same))
+    moved = jax.tree.map(np.array_equal, kept.states[9], kept.states[8])
+    assert not all(jax.tree.leaves(moved))
+    again = loop.train(toy.run(tmp_path, 12, loss=broken, resume=True, **given))
+    assert int(again.step) == 12 and int(again.skipped) == 4
 
 
 def test_pictures_use_the_average(tmp_path):

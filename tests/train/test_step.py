@@ -8,7 +8,7 @@ from jax.sharding import PartitionSpec as P
 
 from bridge_jax.core import term
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.train import optim, step
+from bridge_jax.train import optim, spikes, step
 from bridge_jax.train import state as train_state
 
 
@@ -74,6 +74,45 @@ def test_not_finite_leaves_the_state_as_it_was():
     state, figures = run(state, where.put_batch(batch))
     assert (state.step, state.skipped) == (3, 1) and figures["skipped"][0] == 0
     assert run.traces == 1
+
+
+def test_a_spike_leaves_the_state_as_it_was():
+    where = toy.layout()
+    rule = spikes.Rule(sigmas=6.0, window=8)
+    config = optim.OptimConfig(ema_decay=0.9, learning_rate=1e-3, spikes=rule)
+    state, optimizer = toy.fresh(where, config)
+    run = step.Step(toy.loss_fn, optimizer, where)
+    data = toy.data()
+    for _ in range(6):
+        state, figures = run(state, where.put_batch(next(data)))
+        assert figures["skipped"][0] == 0
+    norms = np.asarray(state.norms)
+    assert np.isfinite(norms).sum() == 6
+    before = jax.tree.map(np.array, state)
+    batch = next(data)
+    state, figures = run(state, where.put_batch(batch | {"y": 1e3 * batch["y"]}))
+    assert figures["skipped"][0] == 1 and np.isfinite(figures["gradient_norm"][0])
+    assert (int(state.step), int(state.skipped)) == (7, 1)
+    for name in ("params", "opt_state", "ema", "norms"):
+        same = jax.tree.map(
+            lambda a, b: np.array_equal(a, b, equal_nan=True),
+            getattr(before, name),
+            getattr(state, name),
+        )
+        assert all(jax.tree.leaves(same)), name
+    state, figures = run(state, where.put_batch(next(data)))
+    assert figures["skipped"][0] == 0 and np.isfinite(state.norms).sum() == 7
+
+
+def test_nothing_is_a_spike_before_half_of_the_window_is_known():
+    rule = spikes.Rule(sigmas=3.0, window=8)
+    norms = rule.fresh()
+    for updates in range(8):
+        known = updates >= 4
+        assert bool(rule.is_spike(norms, jnp.float32(50.0))) is known
+        assert not rule.is_spike(norms, jnp.float32(1.9))  # less than twice the mean
+        norms = rule.remember(norms, jnp.float32(1.0), jnp.int32(updates))
+    assert spikes.Rule().fresh() is None
 
 
 def test_frozen_parts_have_no_gradient_and_no_optimiser_state():
