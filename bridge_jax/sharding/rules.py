@@ -18,7 +18,6 @@ Rules = tuple[tuple[str, tuple[str, ...]], ...]
 _WHOLE: Rules = tuple(
     (name, ())
     for name in (
-        "seq",
         "latent",  # channels of the image latent, embedding widths of small heads
         "queries",  # learned query tokens
         "buckets",  # relative positions
@@ -34,12 +33,17 @@ _BATCH: Rules = (("batch", ("data", "fsdp")),)
 _TENSOR: Rules = tuple(
     (name, ("tensor",)) for name in ("mlp", "heads", "kv_heads", "vocab")
 )
+_SEQUENCE: Rules = (("seq", ("sequence",)),)
+_WHOLE_SEQUENCE: Rules = (("seq", ()),)
+_EMBED: Rules = (("embed", ("fsdp",)),)
 _WHOLE_TENSOR: Rules = tuple((name, ()) for name, _ in _TENSOR)
 
 TABLES: dict[str, Rules] = {
-    "dp": (*_BATCH, *_WHOLE_TENSOR, ("embed", ()), *_WHOLE),
-    "fsdp": (*_BATCH, *_WHOLE_TENSOR, ("embed", ("fsdp",)), *_WHOLE),
-    "fsdp_tp": (*_BATCH, *_TENSOR, ("embed", ("fsdp",)), *_WHOLE),
+    "dp": (*_BATCH, *_WHOLE_SEQUENCE, *_WHOLE_TENSOR, ("embed", ()), *_WHOLE),
+    "fsdp": (*_BATCH, *_WHOLE_SEQUENCE, *_WHOLE_TENSOR, *_EMBED, *_WHOLE),
+    "fsdp_sp": (*_BATCH, *_SEQUENCE, *_WHOLE_TENSOR, *_EMBED, *_WHOLE),
+    "fsdp_tp": (*_BATCH, *_WHOLE_SEQUENCE, *_TENSOR, *_EMBED, *_WHOLE),
+    "fsdp_tp_sp": (*_BATCH, *_SEQUENCE, *_TENSOR, *_EMBED, *_WHOLE),
 }
 
 

@@ -151,10 +151,13 @@ def test_an_interrupted_stage_2_resumes_bit_for_bit(trained, tmp_path):
         jax.tree.map(np.testing.assert_array_equal, plain(one), plain(two))
 
 
-def stepper(spec, devices, **optimizer):
+def stepper(spec, devices, mesh=None, rules="fsdp_tp", **optimizer):
     """(step, state, batches) of a recipe on so many devices."""
     config = miniature.config(spec)
     config.optim.update(optimizer)
+    config.rules = rules
+    if mesh is not None:
+        config.mesh = mesh
     recipe = recipe_lib.make(config, jax.devices()[:devices])
     params = recipe.fresh_params()
     rule = optim.make(recipe.config.optim, params, recipe.config.total_steps)
@@ -172,11 +175,21 @@ def losses(step, now, batches, count):
     return seen, now
 
 
-@pytest.mark.parametrize("spec", ["configs/shapes_stage1.py:tiny", STAGE2])
-def test_one_device_computes_what_eight_do(spec):
+CUT = {"data": 2, "fsdp": 1, "sequence": 2, "tensor": 2}
+
+
+@pytest.mark.parametrize(
+    ("spec", "mesh", "rules"),
+    [
+        ("configs/shapes_stage1.py:tiny", None, "fsdp_tp"),
+        (STAGE2, None, "fsdp_tp"),
+        (STAGE2, CUT, "fsdp_tp_sp"),
+    ],
+)
+def test_one_device_computes_what_eight_do(spec, mesh, rules):
     terms = list(miniature.config(spec).objectives)
     one, _ = losses(*stepper(spec, 1), 2)
-    eight, _ = losses(*stepper(spec, 8), 2)
+    eight, _ = losses(*stepper(spec, 8, mesh, rules), 2)
     for name in ("loss", *terms, "gradient_norm"):
         first, second = ([step[name] for step in run] for run in (one, eight))
         np.testing.assert_allclose(second, first, rtol=1e-5, err_msg=name)

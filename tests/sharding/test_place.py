@@ -27,6 +27,26 @@ def test_mesh_takes_the_rest_and_refuses_what_does_not_fit():
             mesh.make_mesh(sizes)
 
 
+def test_slices_are_the_outer_part_of_their_axis():
+    """Neighbours along "data" lie in two slices, those along "fsdp" in one."""
+    devices = jax.devices()
+    made = mesh.make_mesh({"data": 2, "fsdp": -1, "dcn": {"data": 2}})
+    assert dict(made.shape) == {"data": 4, "fsdp": 2, "sequence": 1, "tensor": 1}
+    found = [[device.id for device in row] for row in made.devices[:, :, 0, 0]]
+    first = [device.id for device in devices]
+    assert found == [first[0:2], first[2:4], first[4:6], first[6:8]]
+    across = mesh.make_mesh({"data": 2, "fsdp": 2, "dcn": {"fsdp": 2}})
+    found = [[device.id for device in row] for row in across.devices[:, :, 0, 0]]
+    assert found == [first[0:2] + first[4:6], first[2:4] + first[6:8]]
+    for sizes, text in (
+        ({"dcn": {"data": 3}}, "do not form 3 equal slices"),
+        ({"data": 8, "dcn": {"data": 2}}, "does not fit 4 device"),
+        ({"dcn": {"dta": 2}}, "mesh dcn axis 'dta'; did you mean 'data'|dcn axis"),
+    ):
+        with pytest.raises(BridgeError, match=text):
+            mesh.make_mesh(sizes)
+
+
 def test_every_table_names_the_same_axes():
     names = {name: {axis for axis, _ in table} for name, table in rules.TABLES.items()}
     assert len({frozenset(axes) for axes in names.values()}) == 1
@@ -84,3 +104,13 @@ def test_batches_spread_over_data_and_fsdp():
     np.testing.assert_array_equal(batch["x"][:, 0], np.arange(16.0))
     with pytest.raises(BridgeError, match="batch of 6 does not divide over 8 devices"):
         layout.put_batch({"x": np.ones((6, 2))})
+
+
+def test_sequence_tables_cut_activations_along_the_text():
+    made = mesh.make_mesh({"data": 2, "fsdp": 2, "sequence": 2})
+    names, shape = ("batch", "seq", "embed"), (8, 16, 32)
+    for name, cut in (("fsdp", None), ("fsdp_sp", ("sequence",))):
+        spec, problems = rules.resolve(names, shape, rules.table(name), made)
+        assert spec == P(("data", "fsdp"), cut, None) and not problems
+    kernel, _ = rules.resolve(("embed", "mlp"), (32, 64), rules.table("fsdp_sp"), made)
+    assert kernel == P(("fsdp",), None)
