@@ -1,16 +1,23 @@
 """Start the processes of a run side by side, and see how each ends."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+HEARTBEAT = 10  # seconds
 WORKER = Path(__file__).with_name("worker.py")
 
 
-def launch(workdir, processes, devices, steps, resume=False):
-    """The running processes of a job, not waited for."""
+def launch(
+    workdir, processes, devices, steps, resume=False, hang_seconds=0, stuck_after=0
+):
+    """The running processes of a job, not waited for.
+
+    With `stuck_after` the last process gets no data after so many steps.
+    """
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -21,12 +28,15 @@ def launch(workdir, processes, devices, steps, resume=False):
         "workdir": str(workdir),
         "steps": steps,
         "resume": resume,
+        "hang_seconds": hang_seconds,
+        "stuck_after": stuck_after,
     }
     file = Path(f"{workdir}.job.json")
     file.write_text(json.dumps(job))
     return [
         subprocess.Popen(
             [sys.executable, str(WORKER), str(file), str(index)],
+            env=os.environ | {"BRIDGE_JAX_HEARTBEAT": str(HEARTBEAT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

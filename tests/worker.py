@@ -1,13 +1,13 @@
 """One process of a run of several: `python worker.py JOB.json INDEX`.
 
-The job: processes, devices (each has so many), port, workdir, steps, resume, and
-optionally a config spec; without one it trains the toy. Process 0 leaves the losses of
-every step in WORKDIR.losses.json.
+The job is what `processes.launch` writes. It trains the toy; process 0 leaves the losses
+of every step in WORKDIR.losses.json.
 """
 
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 job = json.loads(Path(sys.argv[1]).read_text())
@@ -35,16 +35,41 @@ jax.config.update("jax_disable_most_optimizations", True)
 assert jax.process_count() == job["processes"]
 assert jax.device_count() == job["processes"] * job["devices"]
 losses = toy.Losses()
+
+
+class Stuck:
+    """The last process's data, which never comes after some steps."""
+
+    def __init__(self, data, steps):
+        self.data, self.left = data, steps
+
+    def __next__(self):
+        while not self.left:
+            time.sleep(1)
+        self.left -= 1
+        return next(self.data)
+
+    def get_state(self):
+        return self.data.get_state()
+
+    def set_state(self, state):
+        self.data.set_state(state)
+
+
+data = toy.data(share=index, shares=job["processes"])
+if job["stuck_after"] and index == job["processes"] - 1:
+    data = Stuck(data, job["stuck_after"])
 run = toy.run(
     job["workdir"],
     job["steps"],
     where=toy.layout(None, data=2, fsdp=-1),
     config=optim.OptimConfig(learning_rate=1e-2, ema_decay=0.5),
-    data=toy.data(share=index, shares=job["processes"]),
+    data=data,
     hooks=(losses,),
     checkpoint_every=2,
     keep=9,
     resume=job["resume"],
+    hang_seconds=job["hang_seconds"],
 )
 loop.train(run)
 if index == 0:

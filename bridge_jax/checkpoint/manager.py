@@ -316,6 +316,8 @@ def _loud(what: str) -> Generator[None, None, None]:
     except BridgeError:
         raise
     except Exception as error:
+        if isinstance(error, jax.errors.JaxRuntimeError) and jax.process_count() > 1:
+            raise  # another process is gone, which is no fault of the folder
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise BridgeError(f"{what}: {first}") from error
 

@@ -5,7 +5,8 @@ docstring is its help. It imports jax and the model inside `run` only, so that h
 mistakes in arguments come at once.
 
 Exit codes: 0; 2 for a mistake in the input, told in one line; 42 when a signal
-interrupted a run that was saved; 130 after Ctrl-C. Anything else is a bug.
+interrupted a run that was saved; 130 after Ctrl-C; 134 when another process of the run
+is gone and 200 when this one stood still. Anything else is a bug.
 """
 
 import argparse

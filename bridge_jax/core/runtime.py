@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,8 @@ from bridge_jax.core.errors import BridgeError
 
 EXIT_BAD_INPUT = 2  # never worth a restart
 EXIT_INTERRUPTED = 42  # saved on a signal: xpk and our launchers start again
+EXIT_ABORTED = 134  # jax, when another process of the run is gone: worth a restart
+EXIT_HUNG = 200  # no step for `hang_seconds`: worth a restart
 
 
 class Interrupted(SystemExit):
@@ -34,7 +37,9 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
 
     Reads BRIDGE_JAX_CACHE (folder of compiled programs, "" for none; by default
     below the user's cache folder) and BRIDGE_JAX_DISTRIBUTED ("auto" on a pod that
-    describes itself, or "host:port,processes,index"; unset for one process).
+    describes itself, or "host:port,processes,index"; unset for one process) and
+    BRIDGE_JAX_HEARTBEAT (seconds after which a silent process counts as lost and all
+    others abort; 100 by default).
     """
     # Orbax reports every stage of a save; a run says one line where it matters.
     logging.getLogger("absl").setLevel(logging.ERROR)
@@ -45,7 +50,10 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
     if cache:
         jax.config.update("jax_compilation_cache_dir", cache)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-    _join(environ.get("BRIDGE_JAX_DISTRIBUTED", ""))
+    heartbeat = environ.get("BRIDGE_JAX_HEARTBEAT", "100")
+    if not heartbeat.isdigit() or not int(heartbeat):
+        raise BridgeError(f"BRIDGE_JAX_HEARTBEAT={heartbeat!r}: give whole seconds")
+    _join(environ.get("BRIDGE_JAX_DISTRIBUTED", ""), int(heartbeat))
 
 
 def simulated_environment(
@@ -84,6 +92,23 @@ def interruption() -> Iterator[Callable[[int], bool]]:
         signal.signal(signal.SIGTERM, before)
 
 
+@contextlib.contextmanager
+def lost_processes() -> Iterator[None]:
+    """Within, an error of jax in a run of several processes exits with EXIT_ABORTED.
+
+    It almost always means that another one is gone. Python's own way out would wait for
+    that one. Memory that does not suffice is no such error: it would come again.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1 or "RESOURCE_EXHAUSTED" in str(error):
+            raise
+        first = str(error).strip().splitlines()[0]
+        print(f"lost touch with another process: {first}", file=sys.stderr, flush=True)
+        os._exit(EXIT_ABORTED)
+
+
 def total(number: int) -> int:
     """The sum of every process's number; returns once all have given theirs."""
     if jax.process_count() == 1:
@@ -96,11 +121,11 @@ def any_process(flag: bool) -> bool:
     return total(flag) > 0
 
 
-def _join(description: str) -> None:
+def _join(description: str, heartbeat: int) -> None:
     if not description:
         return
     if description == "auto":
-        jax.distributed.initialize()
+        jax.distributed.initialize(heartbeat_timeout_seconds=heartbeat)
         return
     try:
         address, processes, index = description.split(",")
@@ -110,4 +135,6 @@ def _join(description: str) -> None:
             f"BRIDGE_JAX_DISTRIBUTED={description!r}: must be 'auto' or"
             " 'host:port,processes,index'"
         ) from None
-    jax.distributed.initialize(address, processes, index)
+    jax.distributed.initialize(
+        address, processes, index, heartbeat_timeout_seconds=heartbeat
+    )

@@ -17,7 +17,7 @@ import jax
 from bridge_jax.checkpoint import manager
 from bridge_jax.checkpoint.folders import FOLDER
 from bridge_jax.core import config as config_lib
-from bridge_jax.core import log, runtime
+from bridge_jax.core import log, runtime, watchdog
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.train import hooks as hooks_lib
 from bridge_jax.train import state as state_lib
@@ -48,6 +48,7 @@ class Run:
       patience: after so many skipped steps in a row (not finite, or spikes) the run
         goes back to its last checkpoint and on with other data,
       rollbacks: so many times; then it ends.
+      hang_seconds: without a step for so long the process exits; see `Watchdog`.
     """
 
     workdir: Path
@@ -65,6 +66,7 @@ class Run:
     keep_every: int = 0
     patience: int = 20
     rollbacks: int = 0
+    hang_seconds: float = 0.0
 
 
 def train(run: Run) -> TrainState:
@@ -81,6 +83,7 @@ def train(run: Run) -> TrainState:
     checkpoints = manager.Checkpoints(run.workdir, run.keep, run.keep_every)
     with contextlib.ExitStack() as stack:
         stack.callback(checkpoints.close)
+        stack.enter_context(runtime.lost_processes())
         state = _restored(run, checkpoints, about) if run.resume else run.state
         start = int(state.step)
         writer = log.Writer(run.workdir, run.total_steps, start)
@@ -90,8 +93,10 @@ def train(run: Run) -> TrainState:
         save = hooks_lib.Save(run.checkpoint_every, checkpoints, run.data, about)
         report = hooks_lib.Report(run.log_every, writer)
         asked = stack.enter_context(runtime.interruption())
+        dog = stack.enter_context(watchdog.Watchdog(run.hang_seconds))
         back = _Rollback(run, checkpoints, about)
-        state = _steps(run, state, [report, *run.hooks, save], writer, asked, back)
+        hooks = [report, *run.hooks, save]
+        state = _steps(run, state, hooks, writer, asked, back, dog)
         step = int(state.step)
         save(step, state, {})
         checkpoints.wait()
@@ -155,6 +160,7 @@ def _steps(
     writer: log.Writer,
     asked: Any,
     back: "_Rollback",
+    dog: watchdog.Watchdog,
 ) -> TrainState:
     meter = _Meter(run, hooks)
     start = int(state.step)
@@ -165,12 +171,14 @@ def _steps(
             run.step.compile(state, batch)
             log.say(f"compiled in {time.perf_counter() - began:.1f} s")
             meter.restart()
+            dog.beat()
         state, figures = run.step(state, batch)
         meter.keep(figures, _samples(batch))
         due = [hook for hook in hooks if hook.every and step % hook.every == 0]
         stop = asked(step)
         if due or stop or step % _IN_FLIGHT == 0 or step == run.total_steps:
             meter.block(step)
+            dog.beat()
             if meter.bad >= run.patience:
                 state, meter.bad = back(state, step, meter.bad), 0
             writer.advance(step)

@@ -48,6 +48,7 @@ class Config:
       lora: low-rank adapters, if its rank is not 0; then "lora/.*" is what trains.
       mesh: axis -> size, -1 for the rest; rules: a table of `sharding/rules.py`.
       patience, rollbacks: what happens after skipped steps in a row; see `loop.Run`.
+      hang_seconds: a process without a step for so long exits with 200; 0 never.
       pictures_every: steps between sample pictures, 0 for none.
     """
 
@@ -72,6 +73,7 @@ class Config:
     keep: int = 2
     patience: int = 20
     rollbacks: int = 2
+    hang_seconds: float = 3600.0
     pictures_every: int = 0
 
 
@@ -183,6 +185,7 @@ def run(
             keep=config.keep,
             patience=config.patience,
             rollbacks=config.rollbacks,
+            hang_seconds=config.hang_seconds,
         )
     )
     export(recipe, state.averaged(), workdir / WEIGHTS)
