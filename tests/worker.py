@@ -1,7 +1,7 @@
 """One process of a run of several: `python worker.py JOB.json INDEX`.
 
-The job is what `processes.launch` writes. It trains the toy; process 0 leaves the losses
-of every step in WORKDIR.losses.json.
+The job is what `processes.launch` writes. It trains the toy; process 0 leaves the
+losses of every step in WORKDIR.losses.json.
 """
 
 import json

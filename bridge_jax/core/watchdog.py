@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import time
+from typing import Self
 
 from bridge_jax.core import runtime
 
@@ -23,7 +24,7 @@ class Watchdog:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> "Watchdog":
+    def __enter__(self) -> Self:
         if self._seconds:
             self._thread.start()
         return self
