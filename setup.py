@@ -31,6 +31,8 @@ EXTRAS = {
     # The devices to run on; without one of these it is the CPU.
     "tpu": ["jax[tpu]"],
     "cuda": ["jax[cuda12]"],
+    # Compiles for TPUs that are not there (`bridge plan`).
+    "plan": ["libtpu"],
     "test": [
         "beartype>=0.20",
         "jaxtyping>=0.3",

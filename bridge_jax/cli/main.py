@@ -35,6 +35,7 @@ COMMANDS = (
     "formats",
     "assemble",
     "ckpt",
+    "plan",
     "bench",
 )
 EXIT_BAD_INPUT = 2

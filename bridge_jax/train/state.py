@@ -1,5 +1,6 @@
 """What a run carries from step to step."""
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.struct
@@ -60,6 +61,29 @@ def create(
     Takes `params` over: the first step donates them.
     """
     params = _unshared(params)
+    fresh = _fresh(optimizer, seed)
+    where = _like_params(jax.eval_shape(fresh, params), params, layout)
+    made = jax.jit(fresh, out_shardings=where)(params)
+    return made.replace(params=params)
+
+
+def planned(
+    params: Params, optimizer: Optimizer, seed: int, layout: place.Layout
+) -> TrainState:
+    """What `create` would make of parameters that are ShapeDtypeStructs."""
+    shapes = jax.eval_shape(_fresh(optimizer, seed), params)
+    made = jax.tree.map(
+        lambda leaf, where: jax.ShapeDtypeStruct(
+            leaf.shape, leaf.dtype, sharding=where
+        ),
+        shapes,
+        _like_params(shapes, params, layout),
+    )
+    return made.replace(params=params)
+
+
+def _fresh(optimizer: Optimizer, seed: int) -> Callable[[Params], TrainState]:
+    """The state of given parameters, without them."""
 
     def fresh(params: Params) -> TrainState:
         trainable, _ = trees.partition(params, optimizer.trainable)
@@ -77,9 +101,7 @@ def create(
             norms=optimizer.spikes.fresh(),
         )
 
-    where = _like_params(jax.eval_shape(fresh, params), params, layout)
-    made = jax.jit(fresh, out_shardings=where)(params)
-    return made.replace(params=params)
+    return fresh
 
 
 def _unshared(params: Params) -> Params:

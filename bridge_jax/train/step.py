@@ -39,6 +39,7 @@ class Step:
         self.layout = layout
         self.flops = math.nan  # one step on one device, once compiled
         self.traces = 0
+        self.trainable = optimizer.trainable
         self._loss_fn = loss_fn
         self._optimizer = optimizer
         self._accumulate = accumulate

@@ -41,6 +41,7 @@ MAY_IMPORT = {
     },
     "eval": {"core", "data", "inference"},
     "parity": {"core", "layers", "data", "diffusion", "models", "objectives"},
+    "plan": {"core", "layers", "sharding", "data", "train"},
     "bench": {"core", "sharding", "models", "checkpoint", "convert"},
     "cli": set(),  # filled below: everything
 }

@@ -1,0 +1,64 @@
+"""A run's state and batch as shapes on a mesh: nothing is allocated."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from bridge_jax.core import rng
+from bridge_jax.data import pipeline
+from bridge_jax.layers import lora
+from bridge_jax.sharding import place
+from bridge_jax.train import optim, start, step
+from bridge_jax.train import recipe as recipe_lib
+from bridge_jax.train import state as state_lib
+
+
+def params(recipe: recipe_lib.Recipe) -> Any:
+    """ShapeDtypeStructs of all parameters where they would lie, adapters too."""
+    boxed = jax.eval_shape(recipe.bundle.init, 0)
+    adapters = recipe.config.lora
+    if adapters.rank:
+
+        def fresh(parts: Any) -> Any:
+            key = rng.stream(0, "init/lora")
+            return lora.init(parts, adapters.patterns, adapters.rank, key)
+
+        boxed = boxed | {start.ADAPTERS: jax.eval_shape(fresh, boxed)}
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(
+            leaf.shape, leaf.dtype, sharding=sharding
+        ),
+        place.unbox(boxed),
+        recipe.layout.shardings(boxed),
+    )
+
+
+def state(recipe: recipe_lib.Recipe, optimizer: optim.Optimizer, given: Any) -> Any:
+    """The TrainState that a run would begin with, of `params`."""
+    return state_lib.planned(given, optimizer, recipe.config.seed, recipe.layout)
+
+
+def batch(recipe: recipe_lib.Recipe) -> Any:
+    """Shapes of a global batch, from one row of each stream."""
+    shapes = {}
+    for name, given in recipe.config.streams.items():
+        fields = {key: value for key, value in given.items() if key != "batch"}
+        row = pipeline.load_stream(name, fields, recipe.processor)(0)
+        size = given["batch"]
+        shapes[name] = jax.tree.map(
+            lambda leaf, size=size: jax.ShapeDtypeStruct(
+                (size, *np.shape(leaf)), np.asarray(leaf).dtype
+            ),
+            row,
+        )
+    return shapes
+
+
+def training(recipe: recipe_lib.Recipe) -> tuple[step.Step, Any, Any]:
+    """(step, state, batch) to compile: the program that the run itself would compile."""
+    given = params(recipe)
+    config = recipe.config
+    optimizer = optim.make(config.optim, given, config.total_steps)
+    made = step.Step(recipe.loss, optimizer, recipe.layout, config.accumulate)
+    return made, state(recipe, optimizer, given), batch(recipe)
