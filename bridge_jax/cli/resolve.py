@@ -28,7 +28,7 @@ def resolve(spec: str, overrides: Sequence[str]) -> ConfigDict:
     with config.unlocked():
         _fill(config, _defaults())
         _fill(config.init_from, dict.fromkeys(config.model, ""))
-        _fill(config.mesh, dict.fromkeys(mesh.AXES, 1))
+        _fill(config.mesh, mesh.ONES | {mesh.DCN: mesh.ONES})
     config_lib.override(config, overrides)
     with config.unlocked():
         started = {part: path for part, path in config.init_from.items() if path}

@@ -15,6 +15,7 @@ from bridge_jax.core.errors import BridgeError
 # Slowest links first: tensor parallelism talks most and gets the nearest devices.
 AXES = ("data", "fsdp", "sequence", "tensor")
 DCN = "dcn"
+ONES = dict.fromkeys(AXES, 1)
 
 
 def make_mesh(
@@ -36,7 +37,7 @@ def make_mesh(
     """
     devices = jax.devices() if devices is None else list(devices)
     within = {axis: size for axis, size in sizes.items() if axis != DCN}
-    between = dict(sizes.get(DCN) or {})
+    between = {a: size for a, size in dict(sizes.get(DCN) or {}).items() if size != 1}
     numbers = {getattr(device, "slice_index", None) for device in devices} - {None}
     slices = max(1, len(numbers))
     if between and slices == 1:
