@@ -9,14 +9,15 @@ the default, alignment, trains the whole aligner and the retrieval heads.
         --config.init_from.aligner=runs/adaption:aligner --config.aligner_init=fresh
 
 `:longer` goes on from there, learned queries only; `:last` does so once more after the
-LLM has changed, and edits are drawn as often as prompts. `:quickstart` is the few
+LLM has changed, and edits are drawn as often as prompts; `:rewrites` follows the LLM
+after stage 1's variant of that name. `:quickstart` is the few
 minutes that `bridge quickstart` trains live (both phases in one, aligner fresh),
 `:tiny` a smoke test.
 """
 
 from configs import common
 
-VARIANTS = ("", "longer", "last", "adaption", "quickstart", "tiny")
+VARIANTS = ("", "longer", "last", "rewrites", "adaption", "quickstart", "tiny")
 
 
 def get_config(variant=""):
@@ -69,6 +70,8 @@ def get_config(variant=""):
         return _longer(config)
     if variant == "last":
         return _last(_longer(config))
+    if variant == "rewrites":
+        return _rewrites(_last(_longer(config)))
     if variant == "adaption":
         return _adaption(config)
     if variant == "quickstart":
@@ -93,6 +96,14 @@ def _last(config):
         name="diffusion", weight=0.5, stream="edit", condition="queries"
     )
     config.total_steps = 1200
+    return config
+
+
+def _rewrites(config):
+    config.streams.generate.background = "black"
+    config.streams.retrieve.batch = 64
+    config.optim.learning_rate = 2e-3
+    config.total_steps = 350
     return config
 
 

@@ -140,7 +140,8 @@ class Checkpoints:
             shapes, with the first few differences.
         """
         step = self._step(step)
-        self._set_aside_after(step)
+        with _loud(f"cannot set a damaged step aside in {self.directory}"):
+            self._set_aside_after(step)
         self._check_model(step, about.model)
         items = {
             "params": hashed_arrays.Restore(params),

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
-from jax.experimental import multihost_utils
 
 from bridge_jax.checkpoint import manifest
 from bridge_jax.core import log, runtime
@@ -55,10 +54,10 @@ class Steps:
         while kept.exists():
             number += 1
             kept = self.directory / f"{step}.damaged.{number}"
+        runtime.total(0)  # all have chosen the name before it is taken
         if jax.process_index() == 0:
             (self.directory / str(step)).rename(kept)
-        if jax.process_count() > 1:
-            multihost_utils.sync_global_devices(f"set aside step {step}")
+        runtime.total(0)
         self.forget(step)
         return kept
 

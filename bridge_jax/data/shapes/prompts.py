@@ -152,8 +152,10 @@ def _pairs(stream: Stream, split: str, entry: dict) -> list[tuple[str, str]]:
     return [(color, shape) for color in chosen]
 
 
-def scene_for(stream: Stream, split: str, prompt: Prompt) -> Scene:
-    """A scene of the split with exactly the named objects; all else is random."""
+def scene_for(
+    stream: Stream, split: str, prompt: Prompt, background: str | None = None
+) -> Scene:
+    """A scene of the split with exactly the named objects; what is not given is random."""
     include = prompt["include"]
     relation = include[-1].get("position", (None,))[0]
     while True:
@@ -162,7 +164,7 @@ def scene_for(stream: Stream, split: str, prompt: Prompt) -> Scene:
         if relation:
             first, second = stream.choice(_place_couples(relation))
             places = (second, first)
-        drawn = scene.arrange(stream, pairs, places)
+        drawn = scene.arrange(stream, pairs, places, background)
         if splits.admits(split, drawn):
             return drawn
 

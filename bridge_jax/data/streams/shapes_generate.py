@@ -16,7 +16,7 @@ class Stream:
     """Row: vlm {...}, memory_index/mask (caption tokens), t5_*, bert_*, images.
 
     BERT reads an empty text: what is drawn must come through the aligner. `varied`
-    prompts: see `shapes_instruct.draw_pair`.
+    and `background`: see `shapes_instruct.draw_pair`.
     """
 
     processor: processor.Processor
@@ -24,11 +24,12 @@ class Stream:
     seed: int = 0
     length: int = 104
     varied: bool = False
+    background: str | None = None
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         item = shapes_world.Source(self.split, self.seed, ENDLESS)[index]
         rng = Choices(self.seed, self.split, index, "generate")
-        prompt, scene = draw_pair(rng, item, self.varied)
+        prompt, scene = draw_pair(rng, item, self.varied, self.background)
         caption = language.canonical(scene)
         row = self.processor.draw(prompt, caption)
         fields, _, marked = self.processor.vlm([row], [], self.length, 0)

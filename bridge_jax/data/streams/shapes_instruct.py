@@ -32,7 +32,7 @@ class Stream:
       evenness: see `rows.weigh_replies`. Answers are short: by tokens alone, captions
         would have nearly all the weight.
       questions: which kinds are asked how often, see `shapes.questions.MIXES`.
-      varied: whether prompts to rewrite name colors in every form, see `draw_pair`.
+      varied, background: of prompts to rewrite, see `draw_pair`.
       slips: share of color words misread in rewritten prompts and captions of edits,
         see `data/slips.py`; never in descriptions, which answers rest on.
     """
@@ -48,6 +48,7 @@ class Stream:
     evenness: float = 0.5
     questions: str = "even"
     varied: bool = False
+    background: str | None = None
     slips: float = 0.0
 
     def __post_init__(self):
@@ -79,7 +80,9 @@ class Stream:
         source = shapes_world.Source(self.split, self.seed, ENDLESS)
         packed: list[Row] = []
         while True:
-            prompt, scene = draw_pair(rng, source[rng.below(ENDLESS)], self.varied)
+            prompt, scene = draw_pair(
+                rng, source[rng.below(ENDLESS)], self.varied, self.background
+            )
             row = self.processor.draw(prompt, language.canonical(scene))
             used = sum(len(one.tokens) for one in packed)
             if used + len(row.tokens) > self.length:
@@ -135,15 +138,23 @@ class Stream:
         return turns + [(one.question, one.answer) for one in asked]
 
 
-def draw_pair(rng: Choices, item: shapes_world.Item, varied: bool):
+def draw_pair(
+    rng: Choices, item: shapes_world.Item, varied: bool, background: str | None
+):
     """(what a user asks for, the scene to be drawn): a tagged prompt or a caption.
 
-    With `varied`, half of the tagged prompts name colors in forms that else have none.
+    Args:
+      varied: half of the tagged prompts name colors in forms that else have none.
+      background: of the scenes of tagged prompts, which name none; None for any.
     """
     if rng.coin(0.35 if varied else 0.7):
-        rewrite = item.rewrite
-        return rewrite.prompt["prompt"], rewrite.scene
-    if varied and rng.coin(0.55):
+        prompt = item.rewrite.prompt
+        if background is None:
+            return prompt["prompt"], item.rewrite.scene
+    elif varied and rng.coin(0.55):
         prompt = prompts.varied(rng, item.split, rng.choice(prompts.TAGS))
-        return prompt["prompt"], prompts.scene_for(rng, item.split, prompt)
-    return language.STYLES[rng.choice(list(language.STYLES))](item.scene), item.scene
+    else:
+        style = language.STYLES[rng.choice(list(language.STYLES))]
+        return style(item.scene), item.scene
+    scene = prompts.scene_for(rng, item.split, prompt, background)
+    return prompt["prompt"], scene
