@@ -49,12 +49,14 @@ train dit $pretrain:decoder_longer --config.init_from.vae="$runs/vae3:vae" \
   --config.init_from.dit="$runs/dit1:dit"
 train vlm $pretrain:vlm
 
-# Stage 1, behavioural alignment, then harder lessons, then mostly edits.
+# Stage 1, behavioural alignment, then harder lessons, mostly edits, and rewriting.
 train stage1 configs/shapes_stage1.py --config.init_from.vlm="$runs/vlm:vlm"
 train stage1_longer configs/shapes_stage1.py:longer \
   --config.init_from.vlm="$runs/stage1:vlm"
 train stage1_edits configs/shapes_stage1.py:edits \
   --config.init_from.vlm="$runs/stage1_longer:vlm"
+train stage1_rewrites configs/shapes_stage1.py:rewrites \
+  --config.init_from.vlm="$runs/stage1_edits:vlm"
 
 # Stage 2, latent alignment: adaption, then alignment from where that ended. It looks
 # through the decoder as it was when its text encoders stopped learning.
@@ -79,7 +81,7 @@ bridge assemble "$preset/stage0" --force --dtype bfloat16 \
   --part vae="$runs/vae"
 
 # From here on stage 2 looks through the decoder that ships: first with the LLM of
-# stage1, then with that of stage1_longer.
+# stage1, then with those that followed it.
 #
 # align NAME VARIANT LLM BEFORE: an alignment that goes on from another one
 align() {
@@ -94,11 +96,12 @@ align() {
 }
 align stage2_longer longer stage1 stage2
 align stage2_last last stage1_edits stage2_longer
+align stage2_rewrites rewrites stage1_rewrites stage2_last
 
 # The rest holds only what the stages changed or added. The vision tower stands still in
 # both.
 bridge assemble "$preset" --force --dtype bfloat16 --onto stage0 \
-  --part vlm/llm="$runs/stage1_edits" \
-  --part projector="$runs/stage2_last" \
-  --part aligner="$runs/stage2_last" \
-  --part retrieval="$runs/stage2_last"
+  --part vlm/llm="$runs/stage1_rewrites" \
+  --part projector="$runs/stage2_rewrites" \
+  --part aligner="$runs/stage2_rewrites" \
+  --part retrieval="$runs/stage2_rewrites"
