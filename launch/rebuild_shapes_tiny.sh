@@ -3,9 +3,8 @@
 #
 #   bash launch/rebuild_shapes_tiny.sh [WORKDIR]      (default: runs/shapes_tiny)
 #
-# The shipped weights took four core-hours on a CPU, two hours of two cores, with the
-# picture side (vae*, dit*) and the language side (vlm, stages) next to each other; here
-# they come one after the other. It was not timed on a GPU.
+# The shipped weights took eight core-hours on a CPU, a good four hours of two cores, with
+# runs next to each other that here come one after the other. It was not timed on a GPU.
 #
 # Seeds are fixed in the configs. Run it again to go on after an interruption: finished
 # steps are skipped, started ones resume at their last checkpoint.
