@@ -56,7 +56,7 @@ def batch(recipe: recipe_lib.Recipe) -> Any:
 
 
 def training(recipe: recipe_lib.Recipe) -> tuple[step.Step, Any, Any]:
-    """(step, state, batch) to compile: the program that the run itself would compile."""
+    """(step, state, batch) to compile, the program that the run itself compiles."""
     given = params(recipe)
     config = recipe.config
     optimizer = optim.make(config.optim, given, config.total_steps)

@@ -79,8 +79,8 @@ def find(name: str) -> Topology:
     if not match:
         hint = suggest(name, [f"{kind}-64" for kind in KINDS])
         raise BridgeError(
-            f"no topology {name!r}{hint}; names are like v4-32, v5p-64, v5e-256, v6e-256,"
-            " 2xv5p-64 (two slices) or cpu-8 (simulated)"
+            f"no topology {name!r}{hint}; names are like v4-32, v5p-64, v5e-256,"
+            " v6e-256, 2xv5p-64 (two slices) or cpu-8 (simulated)"
         )
     slices, kind, number = int(match[1] or 1), match[2], int(match[3])
     if kind == "cpu":

@@ -155,7 +155,7 @@ def _pairs(stream: Stream, split: str, entry: dict) -> list[tuple[str, str]]:
 def scene_for(
     stream: Stream, split: str, prompt: Prompt, background: str | None = None
 ) -> Scene:
-    """A scene of the split with exactly the named objects; what is not given is random."""
+    """A scene of the split with exactly the named objects; all else is random."""
     include = prompt["include"]
     relation = include[-1].get("position", (None,))[0]
     while True:
