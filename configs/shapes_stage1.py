@@ -5,10 +5,11 @@
 
 `:longer` goes on from there with harder lessons: relations, comparisons and edits more
 often, and the questions that lead to them; `:edits` goes on again, mostly with edits;
-`:rewrites` with more prompts, and a black background for those that name none (of train
-scenes the decoder draws those on dark backgrounds best). `:quickstart` is the few minutes
-that `bridge quickstart` trains live, `:lora` trains low-rank adapters of the LLM alone
-(merged into the weights at the end), `:tiny` and `:lora-tiny` are smoke tests.
+`:rewrites` with more prompts, and a black background for those that name none (of
+train scenes the decoder draws those on dark backgrounds best). `:quickstart` is the few
+minutes that `bridge quickstart` trains live, `:lora` trains low-rank adapters of the
+LLM alone (merged into the weights at the end), `:tiny` and `:lora-tiny` are
+smoke tests.
 """
 
 from configs import common

@@ -10,8 +10,10 @@ def text(plan: fit.Plan) -> str:
     mesh = " x ".join(f"{axis} {size}" for axis, size in plan.mesh.items())
     lines = [
         f"{plan.config} on {plan.topology}: {plan.devices} devices, {mesh or 'one'}",
-        f"  parameters {plan.parameters / 1e9:.3f} B,"
-        f" trained {plan.trained / 1e9:.3f} B",
+        (
+            f"  parameters {plan.parameters / 1e9:.3f} B,"
+            f" trained {plan.trained / 1e9:.3f} B"
+        ),
         (
             f"  on each device, GiB: state {plan.state:.2f} (optimiser"
             f" {plan.optimizer:.2f}), batch {plan.batch:.3f}, inside a step"
