@@ -127,7 +127,7 @@ def _quickstart(config):
     config.streams.generate.batch = 32
     config.streams.edit.batch = 8
     config.streams.retrieve.batch = 48
-    config.total_steps = 500
+    config.total_steps = 900
     config.log_every = 10
     config.optim.warmup_steps = 20
     config.optim.ema_decay = 0.98
