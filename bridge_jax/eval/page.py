@@ -32,7 +32,8 @@ td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .prompt { min-width: 150px; max-width: 230px; }
 .pictures { display: flex; flex-wrap: wrap; gap: 6px; }
 .four { width: 128px; } .four figure { width: 60px; }
-.caption { display: block; max-width: 200px; margin-top: 6px; }
+.caption { max-width: 200px; margin-top: 6px; display: -webkit-box; overflow: hidden;
+  -webkit-box-orient: vertical; -webkit-line-clamp: 5; }
 figure { margin: 0; text-align: center; line-height: 1; }
 figure img { display: block; image-rendering: pixelated; border-radius: 4px;
   outline: 2px solid transparent; }
@@ -44,7 +45,7 @@ figcaption { font-size: 12px; padding-top: 4px; }
 .chart { width: 100%; background: var(--card); border: 1px solid var(--line);
   border-radius: 10px; }
 .chart text { font: 11px system-ui, sans-serif; fill: var(--faint); }
-.chart .name { font-weight: 600; fill: var(--ink); }
+.chart .name { font-weight: 600; font-size: 10px; fill: var(--ink); }
 .chart .change { text-anchor: end; }
 .chart .rule { stroke: var(--line); } .chart .end { fill: var(--curve); }
 .chart .curve { fill: none; stroke: var(--curve); stroke-width: 1.6;
