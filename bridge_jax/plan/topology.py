@@ -40,12 +40,12 @@ class Kind:
     settings: Any
 
 
-# Memory as libtpu's own refusals state it where it was seen (v5e: 15.75), else nominal.
+# Memory as libtpu 0.0.52 states it when it refuses a program.
 KINDS = {
     "v4": Kind("v4", 2, 3, 30.75, "TPU v4", {"chip_config_name": "megacore"}),
-    "v5p": Kind("v5", 2, 3, 95.0, "TPU v5", {"chip_config_name": "megacore"}),
+    "v5p": Kind("v5", 2, 3, 95.73, "TPU v5", {"chip_config_name": "megacore"}),
     "v5e": Kind("v5e", 1, 2, 15.75, "TPU v5 lite", {}),
-    "v6e": Kind("v6e", 1, 2, 31.25, "TPU v6 lite", {}),
+    "v6e": Kind("v6e", 1, 2, 31.24, "TPU v6 lite", {}),
 }
 # Grids as they are booked; the product is the number of chips.
 GRIDS = {
