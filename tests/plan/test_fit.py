@@ -139,5 +139,11 @@ def test_a_tpu_is_compiled_for():
     pytest.importorskip("libtpu", reason="libtpu is the optional extra `plan`")
     where = topology.find("v5e-4")
     assert {device.device_kind for device in where.devices} == {"TPU v5 lite"}
-    plan = fit.plan(miniature.config(STAGE1), STAGE1, where)
+    config = miniature.config(STAGE1)
+    plan = fit.plan(config, STAGE1, where)
     assert plan.fits and 0 < plan.peak < 1
+    # A vocabulary whose table and moments alone are more than a device has.
+    config.model.vlm.vocab_size = 2**27
+    plan = fit.plan(config, STAGE1, where)
+    assert not plan.fits and "out of memory" in plan.refusal
+    assert "DOES NOT FIT" in table.text(plan)
