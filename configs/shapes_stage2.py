@@ -126,8 +126,8 @@ def _quickstart(config):
     config.replacement = dict(start=(1.0, 1.0), end=(1.0, 1.0), begin=0, finish=1)
     config.streams.generate.batch = 32
     config.streams.edit.batch = 8
-    config.streams.retrieve.batch = 48
-    config.total_steps = 900
+    config.streams.retrieve.batch = 24
+    config.total_steps = 1150
     config.log_every = 10
     config.optim.warmup_steps = 20
     config.optim.ema_decay = 0.98
