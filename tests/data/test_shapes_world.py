@@ -168,6 +168,15 @@ def test_varied_prompts_name_colors_in_every_form(split, tag):
     assert colored == 40 if split == "heldout" else 5 < colored < 40
 
 
+def test_prompts_take_a_background_there_is():
+    stream = Stream("test_background")
+    prompt = prompts.sample(stream, "train", "two_object")
+    scene = prompts.scene_for(stream, "train", prompt, "black")
+    assert scene.background == "black"
+    with pytest.raises(errors.BridgeError, match="no background named 'pink': .*black"):
+        prompts.scene_for(stream, "train", prompt, "pink")
+
+
 def test_prompts_are_false_of_most_other_scenes():
     rewrites = [item.rewrite for item in items("train", 60)]
     pairs = list(itertools.permutations(rewrites, 2))

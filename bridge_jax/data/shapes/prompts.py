@@ -9,6 +9,7 @@ in include: "a photo of a circle left of a star" includes the star, then the cir
 import functools
 import itertools
 
+from bridge_jax.core import errors
 from bridge_jax.data.shapes import language, palette, scene, splits
 from bridge_jax.data.shapes.scene import Scene
 from bridge_jax.data.shapes.stream import Stream
@@ -156,6 +157,9 @@ def scene_for(
     stream: Stream, split: str, prompt: Prompt, background: str | None = None
 ) -> Scene:
     """A scene of the split with exactly the named objects; all else is random."""
+    if background is not None and background not in palette.BACKGROUNDS:
+        known = ", ".join(palette.BACKGROUNDS)
+        raise errors.BridgeError(f"no background named {background!r}: {known}")
     include = prompt["include"]
     relation = include[-1].get("position", (None,))[0]
     while True:
