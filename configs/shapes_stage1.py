@@ -6,7 +6,8 @@
 `:longer` goes on from there with harder lessons: relations, comparisons and edits more
 often, and the questions that lead to them; `:edits` goes on again, mostly with edits;
 `:rewrites` with more prompts, and a black background for those that name none (of
-train scenes the decoder draws those on dark backgrounds best). `:quickstart` is the few
+train scenes the decoder draws those on dark backgrounds best); `:reasons` teaches to
+say what an edit changes before its caption. `:quickstart` is the few
 minutes that `bridge quickstart` trains live, `:lora` trains low-rank adapters of the
 LLM alone (merged into the weights at the end), `:tiny` and `:lora-tiny` are
 smoke tests.
@@ -19,6 +20,7 @@ VARIANTS = (
     "longer",
     "edits",
     "rewrites",
+    "reasons",
     "quickstart",
     "lora",
     "tiny",
@@ -60,7 +62,7 @@ def get_config(variant=""):
             pictures_every=0,
         )
     )
-    if variant in ("longer", "edits", "rewrites"):
+    if variant in ("longer", "edits", "rewrites", "reasons"):
         config.streams.main.questions = "lessons"
         config.streams.main.varied = True
         config.streams.main.edit = 0.45
@@ -79,6 +81,11 @@ def get_config(variant=""):
         config.streams.main.background = "black"
         config.optim.learning_rate = 1.5e-3
         config.total_steps = 400
+    if variant == "reasons":
+        config.streams.main.reasons = True
+        config.streams.main.edit = 0.8
+        config.streams.main.background = "black"
+        config.total_steps = 1200
     if variant == "quickstart":
         config.total_steps = 300
         config.log_every = 10

@@ -14,6 +14,7 @@ from bridge_jax.inference.inputs import Picture
 from bridge_jax.inference.results import Caption
 
 _MARKS = 16  # tokens for <img>, </img> and the end, even where marks are letters
+_REASONS = 48  # tokens for what a reply may say before its caption
 
 
 def rewritten(engine: Engine, params: Params, prompts: Sequence[str]) -> list[Caption]:
@@ -62,7 +63,7 @@ def _written(
     description: str,
 ) -> list[Caption]:
     # Greedy: a caption is a reading of the wish, not an invention. So no seed matters.
-    choice = decode.Choice(engine.processor.config.memory_length + _MARKS)
+    choice = decode.Choice(engine.processor.config.memory_length + _MARKS + _REASONS)
     numbers = np.zeros(len(conversations), np.uint32)
     found = decode.answers(engine, params, conversations, choice, numbers, description)
     return [

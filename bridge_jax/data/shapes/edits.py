@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from bridge_jax.data.shapes import palette, reference, scene, splits
+from bridge_jax.data.shapes import language, palette, reference, scene, splits
 from bridge_jax.data.shapes.scene import Object, Scene
 from bridge_jax.data.shapes.stream import Stream
 
@@ -18,6 +18,28 @@ class Edit:
     instruction: str
     source: Scene
     target: Scene
+
+    @property
+    def change(self) -> str:
+        """What changes, in the words of canonical captions.
+
+        'add a small red circle top', 'remove a small red circle top', 'change a small
+        red circle top to a small red circle left'.
+        """
+        before, after = set(self.source.objects), set(self.target.objects)
+        gone = [language.spot(thing) for thing in before - after]
+        new = [language.spot(thing) for thing in after - before]
+        if self.source.background != self.target.background:
+            gone.append(language.backdrop(self.source))
+            new.append(language.backdrop(self.target))
+        match gone, new:
+            case [], [thing]:
+                return f"add {thing}"
+            case [thing], []:
+                return f"remove {thing}"
+            case [old], [thing]:
+                return f"change {old} to {thing}"
+        raise ValueError(f"an edit changes one thing, not {gone} to {new}")
 
     def to_json(self) -> dict:
         return {

@@ -33,12 +33,19 @@ def canonical(described: Scene, nameless: Collection[int] = ()) -> str:
     """
     parts = []
     for number, thing in enumerate(described.objects):
-        words = [thing.size, thing.color, thing.shape, thing.place]
-        if number in nameless:
-            words.remove(thing.color)
-        parts.append(f"a {' '.join(words)}")
-    parts.append(f"on {article(described.background)} background")
+        parts.append(spot(thing, named=number not in nameless))
+    parts.append(f"on {backdrop(described)}")
     return ", ".join(parts)
+
+
+def spot(thing: Object, named: bool = True) -> str:
+    """An object as canonical captions say it: 'a small red circle top left'."""
+    color = [thing.color] if named else []
+    return " ".join(["a", thing.size, *color, thing.shape, thing.place])
+
+
+def backdrop(described: Scene) -> str:
+    return f"{article(described.background)} background"
 
 
 def _list(described: Scene, phrase: Callable[[Object], str]) -> str:

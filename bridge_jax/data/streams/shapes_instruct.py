@@ -28,6 +28,8 @@ class Stream:
       num_patches: P.
       rewrite: share of rows that rewrite prompts.
       edit: share of the other rows that caption an edit before questions follow.
+      reasons: the caption of an edit comes after a sentence that says what changes, so
+        that which object is meant is settled before the caption is written.
       describe: share of them that are asked for a description then.
       evenness: see `rows.weigh_replies`. Answers are short: by tokens alone, captions
         would have nearly all the weight.
@@ -44,6 +46,7 @@ class Stream:
     num_patches: int = 64
     rewrite: float = 0.1
     edit: float = 0.3
+    reasons: bool = False
     describe: float = 0.05
     evenness: float = 0.5
     questions: str = "even"
@@ -129,8 +132,9 @@ class Stream:
             turns.append(described)
         if edited:
             caption = {"type": "caption", "text": language.canonical(item.edit.target)}
+            reason = {"type": "text", "text": f"{item.edit.change}."}
             wish = words.edit.format(instruction=item.edit.instruction)
-            turns.append((wish, [caption]))
+            turns.append((wish, [reason, caption] if self.reasons else [caption]))
         if rng.coin(self.describe):
             turns.append(described)
         pairs = splits.pairs(self.split)
