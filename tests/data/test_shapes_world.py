@@ -235,6 +235,22 @@ def test_edits_change_what_they_say_and_nothing_else(split, kind):
         assert all(word in edit.instruction for word in words)
 
 
+@pytest.mark.parametrize("split", shapes_world.SPLITS)
+@pytest.mark.parametrize("kind", edits.KINDS)
+def test_a_change_leads_from_one_canonical_caption_to_the_other(split, kind):
+    for i in range(12):
+        edit = edits.sample(Stream("test_changes", split, kind, i), split, kind)
+        verb, rest = edit.change.split(" ", 1)
+        old, _, new = rest.partition(" to ")
+        parts = language.canonical(edit.source).replace(", on a", ", a").split(", ")
+        if verb != "add":
+            parts.remove(old)
+        parts += [rest] * (verb == "add") + [new] * (verb == "change")
+        wanted = language.canonical(edit.target).replace(", on a", ", a").split(", ")
+        assert sorted(parts) == sorted(wanted)
+        assert verb == {"add": "add", "remove": "remove"}.get(kind, "change")
+
+
 def test_corpus_uses_exactly_the_vocabulary():
     words = set()
     for text in shapes_world.corpus(4000):

@@ -9,7 +9,7 @@ import pytest
 
 from bridge_jax.core import rooms
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import chat, pipeline
+from bridge_jax.data import chat, pipeline, shapes_world
 from bridge_jax.data.shapes import language, palette
 from bridge_jax.data.shapes import scene as scenes
 from bridge_jax.data.shapes.stream import Stream as Choices
@@ -131,6 +131,17 @@ def test_only_what_the_assistant_says_is_learnt(source):
         tokens, mask = row["vlm"]["tokens"], row["loss_mask"] > 0
         np.testing.assert_array_equal(mask, answers(tokens))
         assert mask.sum() >= 2 and tokens[np.flatnonzero(mask)[-1]] == END
+
+
+def test_reasons_stand_before_the_captions_of_edits():
+    plain = make("shapes_instruct", edit=1.0, rewrite=0.0)
+    reasoned = make("shapes_instruct", edit=1.0, rewrite=0.0, reasons=True)
+    for index in range(4):
+        reply = QWEN.decode(reasoned(index)["targets"]).split("<img>")
+        before, after = QWEN.decode(plain(index)["targets"]).split("<img>")
+        edit = shapes_world.Source("train")[index].edit
+        assert reply[0] == f"{before}{edit.change}."
+        assert reply[1].split("</img>")[0] == after.split("</img>")[0]
 
 
 def test_all_kinds_of_instructions_occur():
