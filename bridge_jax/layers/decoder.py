@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from bridge_jax.core.types import dtype
-from bridge_jax.layers import attention, linear, norm, rope
+from bridge_jax.layers import attention, linear, norm, rope, stack
 from bridge_jax.layers import kv_cache as kv
 
 
@@ -20,7 +20,8 @@ class Config(Protocol):
     Attributes:
       qkv_bias: whether queries, keys and values have biases (Qwen2) or none (LLaMA).
       tied_embeddings: the output head is the input table.
-      remat: "none" or "full".
+      remat: a name of `stack.POLICIES`.
+      scan: whether training runs the layers as a loop, see `stack.fold`.
     """
 
     vocab_size: int
@@ -33,6 +34,7 @@ class Config(Protocol):
     eps: float
     tied_embeddings: bool
     remat: str
+    scan: bool
     dtype: str
     param_dtype: str
 
@@ -111,7 +113,7 @@ class Decoder(nn.Module):
 
     def setup(self):
         config = self.config
-        block = nn.remat(Block) if config.remat == "full" else Block
+        block = stack.remat(Block, config.remat, config.scan)
         self.embed_tokens = _table(config)
         self.layers = [block(config) for _ in range(config.layers)]
         self.norm = _norm(config)
@@ -153,9 +155,11 @@ class Decoder(nn.Module):
         return hidden, cache
 
     def _train(self, x, cos, sin, mask):
-        for layer in self.layers:
-            x, _ = layer(x, cos, sin, mask)
-        return x
+        def step(layer, x, _):
+            return layer(x, cos, sin, mask)[0], None
+
+        c = self.config
+        return stack.fold(step, self.layers, x, scan=c.scan, dtype=c.dtype)[0]
 
     def _decode(self, x, cos, sin, segments, cache):
         start = cache.length

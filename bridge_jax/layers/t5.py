@@ -15,7 +15,7 @@ import numpy as np
 
 from bridge_jax.core import types
 from bridge_jax.core.weights import Rule
-from bridge_jax.layers import attention, linear, mlp, norm
+from bridge_jax.layers import attention, linear, mlp, norm, stack
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,8 @@ class StackConfig:
     max_distance: int = 128
     eps: float = 1e-6
     dropout: float = 0.1
-    remat: str = "none"  # or "full": recompute every block in the backward pass
+    remat: str = "none"  # a name of `stack.POLICIES`
+    scan: bool = False  # run the blocks as a loop, see `stack.fold`
     dtype: str = "float32"
     param_dtype: str = "float32"
 
@@ -187,7 +188,7 @@ class Stack(nn.Module):
             types.dtype(c.param_dtype),
         )
         # deterministic, argument 6 of Block.__call__, is a Python bool.
-        block = nn.remat(Block, static_argnums=(6,)) if c.remat != "none" else Block
+        block = stack.remat(Block, c.remat, c.scan, static=(6,))
         self.layers = [block(c, i in self.cross_layers) for i in range(c.layers)]
         self.final_norm = _rms_norm(c)
         self.drop = nn.Dropout(c.dropout)
@@ -212,8 +213,15 @@ class Stack(nn.Module):
         dtype = types.dtype(self.config.dtype)
         x = self.drop(x.astype(dtype), deterministic=deterministic)
         bias = self.position_bias(x.shape[1])
-        for layer in self.layers:
-            x = layer(x, mask, bias, memory, memory_mask, deterministic)
+
+        def step(layer, x, _):
+            return layer(x, mask, bias, memory, memory_mask, deterministic), None
+
+        c = self.config
+        rngs = {}
+        if c.scan and c.dropout and not deterministic:
+            rngs = {"dropout": self.make_rng("dropout")}
+        x, _ = stack.fold(step, self.layers, x, scan=c.scan, dtype=c.dtype, rngs=rngs)
         return self.drop(self.final_norm(x), deterministic=deterministic)
 
 

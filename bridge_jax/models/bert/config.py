@@ -17,7 +17,8 @@ class Config:
     token_types: int = 2
     eps: float = 1e-12
     dropout: float = 0.1
-    remat: str = "none"  # or "full": recompute every block in the backward pass
+    remat: str = "none"  # a name of `stack.POLICIES`
+    scan: bool = False  # run the blocks as a loop, see `stack.fold`
     dtype: str = "float32"
     param_dtype: str = "float32"
 

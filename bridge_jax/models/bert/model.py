@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from bridge_jax.core import types
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.layers import attention, linear, mlp, norm
+from bridge_jax.layers import attention, linear, mlp, norm, stack
 from bridge_jax.models.bert.config import Config
 
 _INIT = nn.initializers.normal(0.02)
@@ -90,7 +90,7 @@ class Encoder(nn.Module):
         self.type_embed = table(c.token_types, axes=(None, "embed"))
         self.embed_norm = norm.LayerNorm(c.eps, **_dtypes(c))
         # deterministic, argument 3 of Block.__call__, is a Python bool.
-        block = nn.remat(Block, static_argnums=(3,)) if c.remat != "none" else Block
+        block = stack.remat(Block, c.remat, c.scan, static=(3,))
         self.layers = [block(c) for _ in range(c.layers)]
         self.drop = nn.Dropout(c.dropout)
 
@@ -126,6 +126,14 @@ class Encoder(nn.Module):
         x = x + self.position_embed(jnp.arange(length))[None]
         x = self.drop(self.embed_norm(x), deterministic=deterministic)
         allowed = mask.astype(bool)[:, None, None]
-        for layer in self.layers:
-            x = layer(x, allowed, deterministic)
-        return x
+
+        def step(layer, x, _):
+            return layer(x, allowed, deterministic), None
+
+        c = self.config
+        rngs = {}
+        if c.scan and c.dropout and not deterministic:
+            rngs = {"dropout": self.make_rng("dropout")}
+        return stack.fold(step, self.layers, x, scan=c.scan, dtype=c.dtype, rngs=rngs)[
+            0
+        ]

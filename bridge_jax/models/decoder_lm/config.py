@@ -3,8 +3,7 @@
 import dataclasses
 
 from bridge_jax.core.errors import BridgeError
-
-REMAT = ("none", "full")
+from bridge_jax.layers import stack
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +30,8 @@ class Config:
     Attributes:
       qkv_bias: True for Qwen2, False for LLaMA.
       scaling: of rotary frequencies, or None.
+      remat: a name of `stack.POLICIES`.
+      scan: run the layers as a loop while training, see `stack.fold`.
     """
 
     vocab_size: int
@@ -48,6 +49,7 @@ class Config:
     dtype: str = "float32"
     param_dtype: str = "float32"
     remat: str = "none"
+    scan: bool = False
 
     def __post_init__(self):
         problems = []
@@ -55,8 +57,7 @@ class Config:
             problems.append(f"kv_heads {self.kv_heads} must divide heads {self.heads}")
         if self.head_dim % 2:
             problems.append(f"head_dim {self.head_dim} must be even")
-        if self.remat not in REMAT:
-            problems.append(f"remat {self.remat!r} must be one of {', '.join(REMAT)}")
+        problems += stack.problems(self.remat)
         if problems:
             raise BridgeError("decoder_lm config: " + "; ".join(problems))
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.layers import stack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Config:
     norm_eps: float = 1e-6
     dtype: str = "float32"
     param_dtype: str = "float32"
-    remat: str = "none"  # or "full": recompute every block in the backward pass
+    remat: str = "none"  # a name of `stack.POLICIES`
+    scan: bool = False  # run the blocks as loops, see `stack.fold`
 
     def __post_init__(self):
         problems = []
@@ -52,8 +54,7 @@ class Config:
             problems.append(
                 f"input_size {self.input_size} must be a multiple of patch {self.patch}"
             )
-        if self.remat not in ("none", "full"):
-            problems.append(f'remat {self.remat!r} must be "none" or "full"')
+        problems += stack.problems(self.remat)
         if self.time_frequencies % 2:
             problems.append(f"time_frequencies {self.time_frequencies} must be even")
         if problems:
@@ -80,13 +81,17 @@ class Config:
     def out_channels(self) -> int:
         return self.in_channels * (2 if self.learn_sigma else 1)
 
+    @property
+    def feeding(self) -> int:
+        """How many first blocks feed a long skip to as many last ones, outermost first.
+
+        The two in the middle neither feed one nor take one.
+        """
+        return self.depth // 2 - 1
+
     def has_skip(self, layer: int) -> bool:
         """Whether block `layer` takes a long skip from the first half."""
-        return layer > self.depth // 2
-
-    def feeds_skip(self, layer: int) -> bool:
-        """Whether the output of block `layer` is pushed for a later block."""
-        return layer < self.depth // 2 - 1
+        return layer >= self.depth - self.feeding
 
 
 SIZES: dict[str, Config] = {

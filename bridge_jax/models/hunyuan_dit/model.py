@@ -5,6 +5,7 @@ positions (CLIP first, then mT5). Versions before 1.2 also take image size and s
 those conditions do not exist here.
 """
 
+import functools
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.layers import linear
+from bridge_jax.layers import linear, stack
 from bridge_jax.models.hunyuan_dit import embed, rotary
 from bridge_jax.models.hunyuan_dit.block import Block
 from bridge_jax.models.hunyuan_dit.config import Config
@@ -33,7 +34,7 @@ class HunyuanDiT(nn.Module):
 
     def setup(self):
         config = self.config
-        block = Block if config.remat == "none" else nn.remat(Block)
+        block = stack.remat(Block, config.remat, config.scan)
         self.patch_embed = embed.dense(config, config.hidden, (None, "embed"))
         self.time_embed = embed.TimeEmbed(config)
         self.t5_mlp = embed.Mlp(config, config.t5_mlp_hidden, config.clip_dim)
@@ -140,10 +141,17 @@ class HunyuanDiT(nn.Module):
         vector = jnp.repeat(condition.vector, rows // texts, axis=0)
         conditioning = self.time_embed(timesteps) + vector
         x = self.patch_embed(embed.patchify(latents, patch))
-        skips = []
-        for i, block in enumerate(self.blocks):
-            skip = skips.pop() if config.has_skip(i) else None
-            x = block(x, conditioning, condition.states, turns, skip)
-            if config.feeds_skip(i):
-                skips.append(x)
+
+        def step(block, x, skip):
+            return block(x, conditioning, condition.states, turns, skip), None
+
+        def feed(block, x, _):
+            x, _ = step(block, x, None)
+            return x, x
+
+        fold = functools.partial(stack.fold, scan=config.scan, dtype=config.dtype)
+        feeding, taking = config.feeding, config.depth - config.feeding
+        x, skips = fold(feed, self.blocks[:feeding], x)
+        x, _ = fold(step, self.blocks[feeding:taking], x)
+        x, _ = fold(step, self.blocks[taking:], x, skips[::-1])
         return embed.unpatchify(self.final(x, conditioning), height, width, patch)

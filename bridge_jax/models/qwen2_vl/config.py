@@ -3,8 +3,7 @@
 import dataclasses
 
 from bridge_jax.core.errors import BridgeError
-
-REMAT = ("none", "full")
+from bridge_jax.layers import stack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +33,12 @@ class VisionConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The whole model. Raises BridgeError for sizes that cannot fit together."""
+    """The whole model. Raises BridgeError for sizes that cannot fit together.
+
+    Attributes:
+      remat: a name of `stack.POLICIES`, for tower and decoder.
+      scan: run both as loops while training, see `stack.fold`.
+    """
 
     vocab_size: int = 152064
     hidden_size: int = 3584
@@ -57,6 +61,7 @@ class Config:
     dtype: str = "float32"
     param_dtype: str = "float32"
     remat: str = "none"
+    scan: bool = False
 
     @property
     def qkv_bias(self) -> bool:
@@ -78,8 +83,7 @@ class Config:
             problems.append(
                 f"vision.dim {self.vision.dim} must be a multiple of 4 x vision.heads"
             )
-        if self.remat not in REMAT:
-            problems.append(f"remat {self.remat!r} must be one of {', '.join(REMAT)}")
+        problems += stack.problems(self.remat)
         if problems:
             raise BridgeError("qwen2_vl config: " + "; ".join(problems))
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from bridge_jax.core.types import dtype
-from bridge_jax.layers import attention, linear, mlp, norm, rope
+from bridge_jax.layers import attention, linear, mlp, norm, rope, stack
 from bridge_jax.models.qwen2_vl.config import Config
 
 
@@ -105,9 +105,13 @@ class VisionTower(nn.Module):
         x = linear.constrain(x, ("batch", "seq", "embed"))
         cos, sin = axial_rotary(coordinates, vision.head_dim, vision.theta)
         mask = frame_mask(segments)
-        block = nn.remat(Block) if config.remat == "full" else Block
-        for i in range(vision.depth):
-            x = block(config, name=f"blocks_{i}")(x, cos, sin, mask)
+        block = stack.remat(Block, config.remat, config.scan)
+        blocks = [block(config, name=f"blocks_{i}") for i in range(vision.depth)]
+
+        def step(block, x, _):
+            return block(x, cos, sin, mask), None
+
+        x, _ = stack.fold(step, blocks, x, scan=config.scan, dtype=config.dtype)
         return Merger(config, name="merger")(x)
 
 

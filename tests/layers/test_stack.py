@@ -1,0 +1,223 @@
+"""Scanned stacks: the same numbers from the same parameters, in a smaller program."""
+
+import dataclasses
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.layers import linear, stack
+from bridge_jax.models import build
+from bridge_jax.models.qwen2_vl import config as qwen2_vl
+from bridge_jax.models.qwen2_vl import vision
+
+# Each stack repeats something, and the uneven ones in more than one part.
+SIZES = {
+    "decoder_lm": {"layers": 4},
+    "mt5": {"layers": 4, "dropout": 0.0},
+    "bert": {"layers": 4, "dropout": 0.0},
+    "bitransformer": {"layers": 6, "cross_layers": (0, 2), "dropout": 0.0},
+    "hunyuan_dit": {"depth": 8},
+}
+
+
+def made(family, **changes):
+    """(module, inputs) of a tiny model; float inputs are random."""
+    description = {"family": family, "size": "tiny"} | SIZES[family] | changes
+    part = build.build({"part": description})["part"]
+    rng = np.random.default_rng(0)
+
+    def filled(leaf):
+        if jnp.issubdtype(leaf.dtype, jnp.floating):
+            return jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype)
+        return leaf
+
+    return part.module, jax.tree.map(filled, part.example)
+
+
+def parameters(module, inputs):
+    variables = jax.jit(module.init)(jax.random.key(0), **inputs)
+    return nn.unbox(variables)["params"]
+
+
+def loss(module, inputs, params):
+    out = module.apply({"params": params}, **inputs)
+    leaves = [leaf for leaf in jax.tree.leaves(out) if leaf.ndim > 1]
+    return sum(jnp.mean(jnp.square(leaf.astype(jnp.float32))) for leaf in leaves)
+
+
+def products(module, inputs, params) -> int:
+    """Matrix products in the program of a gradient, loop bodies counted once."""
+    gradient = jax.grad(functools.partial(loss, module, inputs))
+    return str(jax.make_jaxpr(gradient)(params)).count("dot_general")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "parts"),
+    [
+        ("a", [(1, 1)]),
+        ("aaaa", [(1, 4)]),
+        ("abababcc", [(2, 3), (1, 2)]),
+        ("csdsdsds", [(2, 1), (2, 3)]),
+        # The published aligner: cross-attention in layers 0, 2, 4, 8, 12, 16 and 20.
+        ("cscs" + "csss" * 5, [(2, 2), (4, 5)]),
+    ],
+)
+def test_patterns_compile_the_fewest_blocks(kinds, parts):
+    assert stack.patterns(kinds) == parts
+
+
+@pytest.mark.parametrize("family", SIZES)
+def test_a_scan_gives_the_same_numbers_and_gradients(family):
+    plain, inputs = made(family)
+    params = parameters(plain, inputs)
+    scanned, _ = made(family, scan=True)
+    wanted, found = (
+        jax.jit(jax.value_and_grad(functools.partial(loss, module, inputs)))(params)
+        for module in (plain, scanned)
+    )
+    assert jax.tree.structure(wanted) == jax.tree.structure(found)
+    for one, other in zip(jax.tree.leaves(wanted), jax.tree.leaves(found), strict=True):
+        scale = float(jnp.max(jnp.abs(one)))
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * scale + 1e-7)
+
+
+@pytest.mark.parametrize("family", SIZES)
+def test_a_scanned_program_does_not_grow_with_depth(family):
+    counts = {}
+    name = "depth" if family == "hunyuan_dit" else "layers"
+    for scan in (False, True):
+        for depth in (8, 12):
+            changes = {name: depth, "scan": scan}
+            if family == "bitransformer":
+                changes["cross_layers"] = tuple(range(0, depth, 2))
+            module, inputs = made(family, **changes)
+            params = jax.eval_shape(functools.partial(parameters, module), inputs)
+            counts[scan, depth] = products(module, inputs, params)
+    assert counts[True, 8] == counts[True, 12] < counts[False, 8] < counts[False, 12]
+
+
+def test_the_vision_tower_scans():
+    rng = np.random.default_rng(0)
+    config = dataclasses.replace(qwen2_vl.SIZES["tiny"])
+    patches = jnp.asarray(rng.normal(size=(2, 16, config.vision.patch_dim)), "float32")
+    coordinates = jnp.asarray(rng.integers(0, 4, (2, 16, 2)))
+    segments = jnp.repeat(jnp.asarray([[1, 1, 2, 0]]), 4, 1).repeat(2, 0)
+    inputs = {"patches": patches, "coordinates": coordinates, "segments": segments}
+    plain = vision.VisionTower(config)
+    scanned = vision.VisionTower(dataclasses.replace(config, scan=True))
+    params = parameters(plain, inputs)
+    out, again = (m.apply({"params": params}, **inputs) for m in (plain, scanned))
+    np.testing.assert_allclose(out, again, rtol=1e-5, atol=1e-5)
+    assert products(scanned, inputs, params) < products(plain, inputs, params)
+
+
+def test_scanned_kernels_are_cast_as_they_would_be():
+    plain, inputs = made("decoder_lm", dtype="bfloat16")
+    params = parameters(plain, inputs)
+    scanned, _ = made("decoder_lm", dtype="bfloat16", scan=True)
+    exact = {"xla_allow_excess_precision": False}
+    first, second = (
+        jax.jit(
+            lambda p, m=module: m.apply({"params": p}, **inputs)[0],
+            compiler_options=exact,
+        )(params)
+        for module in (plain, scanned)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("scan", [False, True])
+def test_policies_keep_what_they_say(scan):
+    plain, inputs = made("decoder_lm", scan=scan)
+    params = parameters(plain, inputs)
+    wanted = jax.grad(functools.partial(loss, plain, inputs))(params)
+    counts = {"none": products(plain, inputs, params)}
+    for policy in ("dots", "full"):
+        module, _ = made("decoder_lm", remat=policy, scan=scan)
+        found = jax.grad(functools.partial(loss, module, inputs))(params)
+        for one, other in zip(*map(jax.tree.leaves, (wanted, found)), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+        counts[policy] = products(module, inputs, params)
+    # "dots" makes only attention's products again, "full" all of them.
+    assert counts["none"] < counts["dots"] < counts["full"]
+
+
+def test_offloaded_products_go_to_the_host():
+    module, inputs = made("decoder_lm", remat="offload", scan=True)
+    params = parameters(module, inputs)
+    gradient = jax.grad(functools.partial(loss, module, inputs))
+    assert "host" in str(jax.make_jaxpr(gradient)(params))
+
+
+def test_scanned_layers_drop_differently_and_by_their_key():
+    module, inputs = made("mt5", dropout=0.5, scan=True)
+    params = parameters(module, inputs)
+
+    def run(seed):
+        rngs = {"dropout": jax.random.key(seed)}
+        return module.apply(
+            {"params": params}, **inputs, deterministic=False, rngs=rngs
+        )
+
+    np.testing.assert_array_equal(run(0), run(0))
+    assert np.abs(run(0) - run(1)).max() > 1e-3
+
+
+class Add(nn.Module):
+    """One parameter, added where a coin of its own allows."""
+
+    wide: bool = False
+
+    @nn.compact
+    def __call__(self, x):
+        own = linear.param(self, "own", nn.initializers.ones, (1,), (None,))
+        if self.has_rng("dropout"):
+            x = x * (1 + jax.random.uniform(self.make_rng("dropout")))
+        return x + own
+
+
+class Adds(nn.Module):
+    kinds: tuple[bool, ...]
+    given: bool = False
+
+    def setup(self):
+        self.layers = [Add(kind) for kind in self.kinds]
+
+    def __call__(self, x):
+        def step(layer, x, _):
+            x = layer(x)
+            return x, x
+
+        inputs = jnp.ones(len(self.kinds)) if self.given else None
+        rngs = {"dropout": self.make_rng("dropout")} if self.has_rng("dropout") else {}
+        return stack.fold(step, self.layers, x, inputs, scan=True, rngs=rngs)
+
+
+def test_each_scanned_layer_draws_its_own():
+    module = Adds((False,) * 3)
+    params = parameters(module, {"x": jnp.ones(1)})
+    zero = jax.tree.map(jnp.zeros_like, params)
+    rngs = {"dropout": jax.random.key(0)}
+    _, outputs = module.apply({"params": zero}, jnp.ones(1), rngs=rngs)
+    factors = outputs[1:] / outputs[:-1]
+    assert len({float(f) for f in [outputs[0, 0], *factors[:, 0]]}) == 3
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_unlike_layers_have_no_inputs_or_outputs(given):
+    module = Adds((False, True), given)
+    params = parameters(module, {"x": jnp.ones(1)})
+    with pytest.raises(ValueError, match="all alike"):
+        module.apply({"params": params}, jnp.ones(1))
+
+
+def test_an_unknown_policy_is_named_with_those_there_are():
+    for family in SIZES:
+        with pytest.raises(BridgeError, match="'some' must be one of none, dots"):
+            module, inputs = made(family, remat="some")
+            jax.eval_shape(functools.partial(parameters, module), inputs)
