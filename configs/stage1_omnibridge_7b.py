@@ -42,5 +42,5 @@ def get_config(variant=""):
             pictures_every=0,
         )
     )
-    config.model.vlm.update(dtype="bfloat16", remat="full")
+    config.model.vlm.update(dtype="bfloat16", remat="full", scan=True)
     return common.tiny(config) if variant == "tiny" else config

@@ -54,5 +54,5 @@ def get_config(variant=""):
         )
     )
     for part in ("vlm", "mt5", "bert", "aligner", "dit"):
-        config.model[part].update(dtype="bfloat16", remat="full")
+        config.model[part].update(dtype="bfloat16", remat="full", scan=True)
     return common.tiny(config) if variant == "tiny" else config
