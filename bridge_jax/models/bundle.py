@@ -63,8 +63,12 @@ class Bundle:
         return part.module.init(key, **part.example)["params"]
 
     def apply(self, name: str, params: Mapping[str, Any], *args, **kwargs) -> Any:
-        """Call one part with its own slice of the parameter tree."""
-        return self[name].module.apply({"params": params[name]}, *args, **kwargs)
+        """Call one part with its own slice of the parameter tree.
+
+        What it computes is named after it, in profiles and in `core/flops`.
+        """
+        with jax.named_scope(name):
+            return self[name].module.apply({"params": params[name]}, *args, **kwargs)
 
     def description(self) -> dict[str, Any]:
         """JSON-ready {part: {"family", **config}}; `build.build` undoes it."""

@@ -1,6 +1,5 @@
 """The one training step: loss, exact accumulation, update, skip if it is no good."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,16 +7,18 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from bridge_jax.core import rng, term, trees
+from bridge_jax.core import flops, rng, term, trees
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Array, Params
 from bridge_jax.sharding.place import Layout
-from bridge_jax.train import flops
 from bridge_jax.train.optim import Optimizer
 from bridge_jax.train.state import TrainState
 
 Batch = Any  # nested dict of global arrays, leading axis the samples
 Figures = dict[str, term.Pair]  # what a step reports: name -> (sum, weight)
+# The vision tower is told apart from the language model it is a part of.
+VISION = "vision"
+OPTIMIZER = "optimizer"
 LossFn = Callable[[Params, Batch, rng.Streams, Array], term.Weighted]
 
 
@@ -37,7 +38,7 @@ class Step:
         computed one after the other and give the gradient of the whole batch.
         """
         self.layout = layout
-        self.flops = math.nan  # one step on one device, once compiled
+        self.count: flops.Count | None = None  # of a whole step, once compiled
         self.traces = 0
         self.trainable = optimizer.trainable
         self._loss_fn = loss_fn
@@ -61,11 +62,17 @@ class Step:
                 donate_argnums=0,
             )
             with self.layout.scope():
-                compiled = program.lower(state, batch).compile()
-            self._compiled[key] = compiled
-            # The scan over micro-batches is a loop, whose body XLA counts once.
-            self.flops = flops.of_compiled(compiled) * self._accumulate
+                traced = program.trace(state, batch)
+                self._compiled[key] = traced.lower().compile()
+            parts = (VISION, *state.params)
+            self.count = flops.count(traced.jaxpr, parts, without=(OPTIMIZER,))
         return self._compiled[key]
+
+    @property
+    def flops(self) -> float:
+        """Of the model, in one step on one device; compile first."""
+        assert self.count is not None
+        return self.count.model / self.layout.mesh.size
 
     def _run(self, state: TrainState, batch: Batch) -> tuple[TrainState, Figures]:
         self.traces += 1
@@ -163,9 +170,10 @@ def _updated(
     if norms is not None:
         good = finite & ~optimizer.spikes.is_spike(norms, norm)
         norms = optimizer.spikes.remember(norms, norm, state.step - state.skipped)
-    updates, opt_state = optimizer.transform.update(
-        gradients, state.opt_state, trainable
-    )
+    with jax.named_scope(OPTIMIZER):
+        updates, opt_state = optimizer.transform.update(
+            gradients, state.opt_state, trainable
+        )
     new = optax.apply_updates(trainable, updates)
     ema = _averaged(optimizer, state, new)
     new, opt_state, ema, norms = jax.tree.map(

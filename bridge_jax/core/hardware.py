@@ -1,0 +1,42 @@
+"""What makers publish of their accelerators; nothing here was measured by us.
+
+Sources: https://cloud.google.com/tpu/docs (v4, v5p, v5e, v6e) and NVIDIA's data sheets
+(A100, H100 SXM, H200, B200), dense bfloat16.
+"""
+
+import dataclasses
+import math
+
+
+@dataclasses.dataclass(frozen=True)
+class Peak:
+    """Of one device.
+
+    Attributes:
+      flops: bfloat16 FLOP/s.
+      memory: bytes/s of its memory.
+      link: bytes/s to the devices it is wired to, all wires together, one way.
+    """
+
+    flops: float
+    memory: float
+    link: float
+
+
+UNKNOWN = Peak(math.nan, math.nan, math.nan)
+# By what jax calls them.
+PEAKS = {
+    "TPU v4": Peak(275e12, 1228e9, 300e9),
+    "TPU v5": Peak(459e12, 2765e9, 600e9),
+    "TPU v5 lite": Peak(197e12, 819e9, 200e9),
+    "TPU v6 lite": Peak(918e12, 1640e9, 448e9),
+    "NVIDIA A100-SXM4-80GB": Peak(312e12, 2039e9, 300e9),
+    "NVIDIA H100 80GB HBM3": Peak(989e12, 3350e9, 450e9),
+    "NVIDIA H200": Peak(989e12, 4800e9, 450e9),
+    "NVIDIA B200": Peak(2250e12, 8000e9, 900e9),
+}
+
+
+def peak(kind: str) -> Peak:
+    """Of a `jax.Device.device_kind`; nan where it is not known."""
+    return PEAKS.get(kind, UNKNOWN)

@@ -1,0 +1,121 @@
+"""Counts of arithmetic: by hand, and against XLA's own where nothing is a loop."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import pytest
+
+from bridge_jax.core import flops
+from bridge_jax.models import build
+
+# Sizes at which products dwarf the rest, and nothing is a loop.
+MODELS = {
+    "decoder_lm": {"hidden_size": 256, "ffn_size": 1024, "head_dim": 64},
+    "qwen2_vl": {"hidden_size": 256, "ffn_size": 1024},
+    "mt5": {"d_model": 256, "d_ff": 1024, "d_kv": 64, "dropout": 0.0},
+    "bert": {"hidden": 256, "ffn": 1024, "dropout": 0.0},
+    "bitransformer": {"d_model": 256, "d_ff": 1024, "d_kv": 64, "dropout": 0.0},
+    "hunyuan_dit": {"hidden": 384, "input_size": 16},
+    "clip_vit": {"hidden": 256, "ffn": 1024},
+    "autoencoder_kl": {},
+}
+
+
+def counted(function, *arguments, **options):
+    return flops.count(jax.jit(function).trace(*arguments).jaxpr, (), **options)
+
+
+def gradient(family, **changes):
+    """(function, parameters): the gradient of a model's squared output."""
+    description = {"family": family, "size": "tiny"} | MODELS[family] | changes
+    part = build.build({"part": description})["part"]
+    module, inputs = part.module, dict(part.example)
+    for name, leaf in inputs.items():  # more than one row and a few positions
+        if name in ("tokens", "inputs", "positions", "segments", "mask"):
+            rows = jnp.repeat(leaf, 8, leaf.ndim - 2)
+            inputs[name] = jnp.repeat(rows, 16 if family != "bert" else 8, -1)
+        if name == "images":
+            inputs[name] = jnp.ones((2, 64, 64, 3), leaf.dtype)
+    params = jax.eval_shape(
+        lambda: nn.unbox(module.init(jax.random.key(0), **inputs))["params"]
+    )
+
+    def loss(params):
+        out = jax.tree.leaves(module.apply({"params": params}, **inputs))
+        return sum(jnp.sum(jnp.square(leaf)) for leaf in out if leaf.ndim > 2)
+
+    return jax.grad(loss), params
+
+
+@pytest.mark.parametrize("family", MODELS)
+def test_models_agree_with_unrolled_cost_analysis(family):
+    function, params = gradient(family)
+    cost = jax.jit(function).lower(params).compile().cost_analysis()
+    assert counted(function, params).model == pytest.approx(cost["flops"], rel=0.05)
+
+
+def test_products_and_convolutions_by_hand():
+    def run(x, kernel, image, filters):
+        x = jnp.einsum("btd,df->btf", x, kernel)
+        return x, jax.lax.conv_general_dilated(
+            image, filters, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+
+    arguments = (
+        jnp.zeros((2, 3, 5)),
+        jnp.zeros((5, 7)),
+        jnp.zeros((1, 8, 8, 3)),
+        jnp.zeros((3, 3, 3, 4)),
+    )
+    wanted = 2 * (2 * 3 * 5 * 7) + 2 * (4 * 4 * 4) * (3 * 3 * 3)
+    assert counted(run, *arguments).model == wanted
+
+
+def test_loops_count_as_often_as_they_run_and_branches_once():
+    def run(x):
+        def body(x, _):
+            return jax.lax.cond(x.sum() > 0, lambda x: x @ x @ x, lambda x: x @ x, x), 0
+
+        return jax.lax.scan(body, x, length=5)[0]
+
+    assert counted(run, jnp.zeros((4, 4))).model == 5 * 2 * (2 * 4**3)
+
+
+def test_parts_are_told_apart_and_the_first_name_wins():
+    def run(x):
+        with jax.named_scope("vlm"):
+            with jax.named_scope("vision"):
+                x = x @ x
+            x = x @ x @ x
+        with jax.named_scope("optimizer"):
+            x = x @ x
+        return x @ x
+
+    program = jax.jit(run).trace(jnp.zeros((4, 4))).jaxpr
+    found = flops.count(program, ("vision", "vlm"), without=("optimizer",))
+    assert found.parts == {"vision": 128.0, "vlm": 256.0, "rest": 128.0}
+    assert found.model == 512.0
+
+
+@pytest.mark.parametrize("scan", [False, True])
+def test_rematerialisation_is_counted_apart(scan):
+    plain = counted(*gradient("decoder_lm"))
+    again = counted(*gradient("decoder_lm", remat="full", scan=scan))
+    assert plain.again == 0.0
+    assert again.model == plain.model
+    # The forward pass but for the last product of each of three blocks, which nothing
+    # in the backward pass reads.
+    rows, last = 8 * 64, 3 * 2 * 1024 * 256
+    assert again.again == plain.model / 3 - rows * last
+    assert again.hardware == again.model + again.again
+
+
+def test_what_nothing_reads_is_not_counted():
+    def run(x):
+        def body(x, _):
+            return x @ x, x.T @ x
+
+        x, _ = jax.lax.scan(body, x, length=5)
+        return x
+
+    assert counted(run, jnp.zeros((4, 4))).model == 5 * 2 * 4**3
