@@ -22,6 +22,8 @@ _NOT_CURVES = {
     "seconds",
     "samples_per_second",
     "flops_per_second",
+    "mfu",
+    "goodput",
     "skipped",
     "gradient_norm",
     "learning_rate",

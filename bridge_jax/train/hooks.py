@@ -10,6 +10,7 @@ from PIL import Image
 from bridge_jax.checkpoint import manager
 from bridge_jax.core import log
 from bridge_jax.core.types import Params
+from bridge_jax.train import goodput
 from bridge_jax.train.state import TrainState
 
 
@@ -30,16 +31,18 @@ class Hook(Protocol):
 
 
 class Report:
-    """Writes the window's figures."""
+    """Writes the window's figures, and the goodput up to here."""
 
-    def __init__(self, every: int, writer: log.Writer):
+    def __init__(self, every: int, writer: log.Writer, ledger: goodput.Ledger):
         self.every = every
         self._writer = writer
+        self._ledger = ledger
 
     def __call__(
         self, step: int, state: TrainState, figures: Mapping[str, float]
     ) -> None:
-        self._writer.scalars(step, figures)
+        self._writer.scalars(step, {**figures, "goodput": self._ledger.goodput()})
+        self._ledger.write()
 
 
 class Save:
@@ -51,8 +54,10 @@ class Save:
         checkpoints: manager.Checkpoints,
         data: manager.Iterator,
         about: manager.About,
+        ledger: goodput.Ledger,
     ):
         self.every = every
+        self._ledger = ledger
         self._checkpoints = checkpoints
         self._data = data
         self._about = about
@@ -61,11 +66,14 @@ class Save:
     def __call__(
         self, step: int, state: TrainState, figures: Mapping[str, float]
     ) -> None:
-        if step != self._last:
+        if step == self._last:
+            return
+        with self._ledger.spending("checkpoint"):
+            self._ledger.saved(step)
             self._checkpoints.save(
                 step, state.params, state.ema, state.rest(), self._data, self._about
             )
-            self._last = step
+        self._last = step
 
 
 class Pictures:

@@ -8,7 +8,7 @@ carried from step to step.
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,9 @@ from bridge_jax.checkpoint.folders import FOLDER
 from bridge_jax.core import config as config_lib
 from bridge_jax.core import log, runtime, watchdog
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.train import goodput
 from bridge_jax.train import hooks as hooks_lib
+from bridge_jax.train import meter as meter_lib
 from bridge_jax.train import state as state_lib
 from bridge_jax.train.state import TrainState
 from bridge_jax.train.step import Step
@@ -48,6 +50,8 @@ class Run:
       patience: after so many skipped steps in a row (not finite, or spikes) the run
         goes back to its last checkpoint and on with other data,
       rollbacks: so many times; then it ends.
+      began: the `time.perf_counter()` at which the program set out to make this run,
+        for the record of its time; None for now.
       hang_seconds: without a step for so long the process exits; see `Watchdog`.
     """
 
@@ -66,6 +70,7 @@ class Run:
     keep_every: int = 0
     patience: int = 20
     rollbacks: int = 0
+    began: float | None = None
     hang_seconds: float = 0.0
 
 
@@ -79,6 +84,7 @@ def train(run: Run) -> TrainState:
       runtime.Interrupted: SIGTERM came; the state is saved.
     """
     claim(run.workdir, run.resume)
+    ledger = goodput.Ledger(run.workdir, run.began)
     about = manager.About(config_lib.plain(run.model), config_lib.plain(run.config))
     checkpoints = manager.Checkpoints(run.workdir, run.keep, run.keep_every)
     with contextlib.ExitStack() as stack:
@@ -86,20 +92,28 @@ def train(run: Run) -> TrainState:
         stack.enter_context(runtime.lost_processes())
         state = _restored(run, checkpoints, about) if run.resume else run.state
         start = int(state.step)
+        if run.resume:
+            ledger.resume(start)
         writer = log.Writer(run.workdir, run.total_steps, start)
         stack.callback(writer.close)
         if jax.process_index() == 0:
             (run.workdir / "config.json").write_text(config_lib.to_json(run.config))
-        save = hooks_lib.Save(run.checkpoint_every, checkpoints, run.data, about)
-        report = hooks_lib.Report(run.log_every, writer)
+        save = hooks_lib.Save(
+            run.checkpoint_every, checkpoints, run.data, about, ledger
+        )
+        report = hooks_lib.Report(run.log_every, writer, ledger)
         asked = stack.enter_context(runtime.interruption())
         dog = stack.enter_context(watchdog.Watchdog(run.hang_seconds))
         back = _Rollback(run, checkpoints, about)
         hooks = [report, *run.hooks, save]
-        state = _steps(run, state, hooks, writer, asked, back, dog)
+        state = _steps(run, state, hooks, writer, asked, back, dog, ledger)
+        ledger.charge("other")
         step = int(state.step)
         save(step, state, {})
-        checkpoints.wait()
+        with ledger.spending("checkpoint"):
+            checkpoints.wait()
+        ledger.write()
+        ledger.say()
     if step < run.total_steps:
         log.say(f"interrupted: step {step} is saved in {run.workdir}")
         raise runtime.Interrupted(step)
@@ -161,19 +175,22 @@ def _steps(
     asked: Any,
     back: "_Rollback",
     dog: watchdog.Watchdog,
+    ledger: goodput.Ledger,
 ) -> TrainState:
-    meter = _Meter(run, hooks)
+    meter = meter_lib.Meter(run.step, hooks)
     start = int(state.step)
     for step in range(start + 1, run.total_steps + 1):
-        batch = run.step.layout.put_batch(_next(run.data, step))
+        with ledger.spending("data"):
+            batch = run.step.layout.put_batch(_next(run.data, step))
         if step == start + 1:
             began = time.perf_counter()
             run.step.compile(state, batch)
             log.say(f"compiled in {time.perf_counter() - began:.1f} s")
             meter.restart()
             dog.beat()
+            ledger.charge("step")
         state, figures = run.step(state, batch)
-        meter.keep(figures, _samples(batch))
+        meter.keep(figures, meter_lib.samples(batch))
         due = [hook for hook in hooks if hook.every and step % hook.every == 0]
         stop = asked(step)
         if due or stop or step % _IN_FLIGHT == 0 or step == run.total_steps:
@@ -182,55 +199,14 @@ def _steps(
             if meter.bad >= run.patience:
                 state, meter.bad = back(state, step, meter.bad), 0
             writer.advance(step)
-        for hook in due:
-            writer.show(step, hook(step, state, meter.window(hook)) or {})
+        with ledger.spending("other"):
+            for hook in due:
+                writer.show(step, hook(step, state, meter.window(hook)) or {})
         if due:
             meter.restart()  # time spent in hooks is not time spent in steps
         if stop:
             break
     return state
-
-
-class _Meter:
-    """Collects the steps' figures and their speed, a window for each hook."""
-
-    def __init__(self, run: Run, hooks: Sequence[hooks_lib.Hook]):
-        self._windows = {id(hook): log.Window() for hook in hooks}
-        self._run = run
-        self._pending: list[tuple[Any, int]] = []
-        self.bad = 0  # skipped steps in a row
-        self.restart()
-
-    def restart(self) -> None:
-        self._began = time.perf_counter()
-
-    def keep(self, figures: Any, samples: int) -> None:
-        self._pending.append((figures, samples))
-
-    def block(self, step: int) -> None:
-        """Wait for the steps in flight and add their figures to every window."""
-        if not self._pending:
-            return
-        fetched = jax.device_get([figures for figures, _ in self._pending])
-        now = time.perf_counter()
-        seconds, self._began = now - self._began, now
-        steps, samples = len(fetched), sum(count for _, count in self._pending)
-        self._pending.clear()
-        fetched.append(
-            {
-                "seconds": (seconds, steps),
-                "samples_per_second": (samples, seconds),
-                "flops_per_second": (self._run.step.flops * steps, seconds),
-            }
-        )
-        for window in self._windows.values():
-            for figures in fetched:
-                window.add(figures)
-        for figures in fetched[:-1]:
-            self.bad = self.bad + 1 if figures["skipped"][0] else 0
-
-    def window(self, hook: hooks_lib.Hook) -> dict[str, float]:
-        return self._windows[id(hook)].close()
 
 
 class _Rollback:
@@ -276,13 +252,3 @@ def _next(data: Iterator, step: int) -> Any:
             f"the data ended at step {step - 1}; let it repeat, or set total_steps to"
             " that"
         ) from None
-
-
-def _samples(batch: Any) -> int:
-    """Rows of the batch, summed over its streams where it has several."""
-    streams = [part for part in batch.values() if isinstance(part, Mapping)]
-    parts = streams or [batch]
-    return sum(
-        max((leaf.shape[0] for leaf in jax.tree.leaves(part) if leaf.ndim), default=0)
-        for part in parts
-    )

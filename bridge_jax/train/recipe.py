@@ -5,6 +5,7 @@ which streams and by which objectives. All of that is data; this is what they sh
 """
 
 import dataclasses
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -162,6 +163,7 @@ def run(
 
     `resolved` is the whole config as saved with every checkpoint.
     """
+    began = time.perf_counter()
     loop.claim(workdir, resume)
     config = recipe.config
     params = recipe.fresh_params()
@@ -185,6 +187,7 @@ def run(
             keep=config.keep,
             patience=config.patience,
             rollbacks=config.rollbacks,
+            began=began,
             hang_seconds=config.hang_seconds,
         )
     )

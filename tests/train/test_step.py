@@ -251,3 +251,14 @@ def test_flops_are_those_of_the_matmuls():
     matmuls = 2 * 16 * (2 * 8 * 16 + 3 * 16 * 4)
     assert run.flops == matmuls
     assert np.isfinite(float(term.divide(jnp.ones(()), jnp.zeros(()))))
+
+
+def test_micro_batches_do_not_change_the_count_of_flops():
+    where = toy.layout(1)
+    found = []
+    for parts in (1, 4):
+        state, optimizer = toy.fresh(where)
+        run = step.Step(toy.loss_fn, optimizer, where, parts)
+        run.compile(state, where.put_batch(next(toy.data())))
+        found.append(run.flops)
+    assert found[0] == found[1]
