@@ -46,7 +46,8 @@ TINY = dict(
     ),
 )
 
-# The published OmniBridge-7B.
+# The published OmniBridge-7B; its published LLM has smaller and larger sisters.
+LLM_WIDTHS = {"2b": 1536, "7b": 3584, "72b": 8192}
 PUBLISHED = dict(
     vlm=dict(family="qwen2_vl", size="7b"),
     projector=dict(family="projector", size="7b"),
@@ -73,6 +74,29 @@ PUBLISHED_PROCESSOR = dict(
 )
 
 
+# Pictures of 512 pixels a side: 504 after Qwen2-VL's resizing, 36 x 36 patches.
+IMAGE = dict(image_size=512, num_patches=1296)
+IMAGE_TOKENS = 324
+
+
+def published(size, *names):
+    """The named parts of OmniBridge with an LLM of that size, for training at scale.
+
+    bfloat16 compute on float32 masters, stacks scanned and rematerialised.
+    """
+    config = parts(PUBLISHED, *names)
+    for name in names:
+        if name not in ("vae", "projector", "retrieval"):
+            config[name].update(dtype="bfloat16", remat="full", scan=True)
+    if "vlm" in config:
+        config.vlm.size = size
+    if "projector" in config:
+        config.projector.hidden = LLM_WIDTHS[size]
+    if "vae" in config:
+        config.vae.dtype = "bfloat16"
+    return config
+
+
 def parts(table, *names):
     """The named parts of a table of parts, as a ConfigDict."""
     return ConfigDict({name: dict(table[name]) for name in names})
@@ -97,7 +121,13 @@ def tiny(config):
     config.processor = ConfigDict()
     config.mesh = dict(data=-1, fsdp=1, tensor=1)
     for stream in config.streams.values():
-        for name in ("length", "image_length", "text_length", "num_patches"):
+        for name in (
+            "length",
+            "image_length",
+            "text_length",
+            "num_patches",
+            "image_size",
+        ):
             if name in stream:
                 del stream[name]
     return smoke(config)

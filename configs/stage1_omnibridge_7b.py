@@ -1,28 +1,32 @@
 """Stage 1 at published size: Qwen2-VL-7B, vision tower frozen.
 
     bridge train --config configs/stage1_omnibridge_7b.py --workdir runs/stage1 \\
-        --config.init_from.vlm=weights/qwen2_vl_7b:vlm --config.mesh.fsdp=-1
+        --config.init_from.vlm=weights/qwen2_vl_7b:vlm
 
-Its data is the shapes world at the model's own resolution: endless, synthetic, the
-right shapes for measuring speed and fit. `:tiny` swaps every part for its tiny size.
+`:lora` trains low-rank adapters of the LLM alone. `:2b`, `:72b`, `:2b-lora` and
+`:72b-lora` are the same with the LLM's sisters. Its data is the shapes world at 512
+pixels: endless, synthetic, the right shapes for measuring speed and fit. `:tiny` swaps
+every part for its tiny size.
 """
 
 from configs import common
 
-VARIANTS = ("", "tiny")
+VARIANTS = ("", "lora", "2b", "2b-lora", "72b", "72b-lora", "tiny")
 
 
 def get_config(variant=""):
+    size = variant.split("-")[0]
+    size = size if size in common.LLM_WIDTHS else "7b"
     config = common.ConfigDict(
         dict(
             entry="stage1",
             seed=0,
-            model=common.parts(common.PUBLISHED, "vlm"),
+            model=common.published(size, "vlm"),
             init_from=dict(),
             processor=dict(common.PUBLISHED_PROCESSOR),
             streams=dict(
                 main=dict(
-                    source="shapes_instruct", batch=128, length=512, num_patches=64
+                    source="shapes_instruct", batch=128, length=1024, **common.IMAGE
                 )
             ),
             objectives=dict(sft=dict(weight=1.0)),
@@ -42,5 +46,9 @@ def get_config(variant=""):
             pictures_every=0,
         )
     )
-    config.model.vlm.update(dtype="bfloat16", remat="full", scan=True)
+    if variant.endswith("lora"):
+        config.lora = dict(rank=64, alpha=128.0)
+        config.optim.learning_rate = 1e-4
+        config.optim.trainable = ((r"lora/.*", True), (r".*", False))
+        config.model.vlm.param_dtype = "bfloat16"  # no masters where nothing trains
     return common.tiny(config) if variant == "tiny" else config

@@ -24,6 +24,7 @@ DEFAULT_SYSTEM = "You are a helpful assistant."
 """System text of the released Qwen2-VL template; the tiny world uses none."""
 
 CAPTION_START, CAPTION_END = "<img>", "</img>"
+END_OF_TEXT = "<|endoftext|>"
 ROLES = ("system", "user", "assistant")
 PLACEHOLDERS = {"image": "<|image_pad|>", "video": "<|video_pad|>"}
 
@@ -99,6 +100,41 @@ def render(
         pieces.append(_Piece(_control(tokenizer, "<|im_start|>")))
         pieces.append(_Piece(tokenizer.encode_text("assistant\n")))
     return _join(pieces, tuple(used))
+
+
+def document(
+    tokenizer: Tokenizer,
+    parts: Sequence[Mapping[str, object]],
+    image_grids: Sequence[Grid] = (),
+    merge: int = 2,
+) -> Row:
+    """Words and pictures without roles, as pretraining reads them.
+
+    Args:
+      parts: {"type": "text", "text": ...} and {"type": "image"}, as they follow.
+      image_grids: (t, h, w) in patches of each picture, in order of appearance.
+
+    Returns:
+      The row, closed by <|endoftext|> where the tokenizer has it. All words and the
+      closing token are `response`, to be learnt, but for a first token that is a word:
+      nothing of this document comes before it.
+
+    Raises:
+      BridgeError: other parts, or pictures and grids do not match.
+    """
+    _check([{"role": "user", "content": parts}], len(image_grids), 0)
+    grids, used, pieces = {"image": iter(image_grids)}, [], []
+    for part in parts:
+        if part["type"] == "text":
+            words = tokenizer.encode_text(part["text"])
+            pieces.append(_Piece(words, response=True))
+        else:
+            pieces += _part(tokenizer, part, grids, used, merge, answer=True)
+    if tokenizer.has_token(END_OF_TEXT):
+        pieces.append(_Piece(_control(tokenizer, END_OF_TEXT), response=True))
+    row = _join(pieces, tuple(used))
+    row.response[:1] = False
+    return row
 
 
 def follow(rows: Sequence[Row]) -> Row:

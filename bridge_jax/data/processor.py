@@ -124,6 +124,12 @@ class Processor:
         part = {"type": "text", "text": caption, "capture": True}
         return self.render([{"role": "user", "content": [part]}])
 
+    def document(
+        self, parts: Sequence[Any], grids: Sequence[chat.Grid] = ()
+    ) -> chat.Row:
+        """Words and pictures without roles; every word is to be learnt."""
+        return chat.document(self.qwen, parts, grids, self.config.merge)
+
     def _turn(
         self, content: list[Any], reply: Any, grids: Sequence[chat.Grid] = ()
     ) -> chat.Row:

@@ -251,6 +251,16 @@ def test_a_change_leads_from_one_canonical_caption_to_the_other(split, kind):
         assert verb == {"add": "add", "remove": "remove"}.get(kind, "change")
 
 
+def test_pictures_of_other_sizes_show_the_same():
+    for item in (shapes_world.Source("test")[i] for i in range(4)):
+        large = shapes_world.render(item.scene, size=256)
+        assert large.shape == (256, 256, 3) and large.dtype == np.uint8
+        again = large.reshape(64, 4, 64, 4, 3).mean((1, 3)).astype(np.uint8)
+        assert shapes_world.scenes_match(
+            shapes_world.read_scene(again).scene, item.scene
+        ).same
+
+
 def test_corpus_uses_exactly_the_vocabulary():
     words = set()
     for text in shapes_world.corpus(4000):

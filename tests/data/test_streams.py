@@ -123,6 +123,29 @@ def answers(tokens):
     return mask
 
 
+def test_documents_mix_words_and_pictures_and_learn_every_word():
+    stream = make("shapes_interleaved")
+    several = first_words = 0
+    for index in range(12):
+        row = stream(index)
+        fields, mask = row["vlm"], row["loss_mask"]
+        marks = [QWEN.token_id(f"<|vision_{end}|>") for end in ("start", "end")]
+        padding = fields["segments"] == 0
+        silent = np.isin(row["targets"], [*marks, IMAGE_PAD]) | padding
+        starts = np.flatnonzero(np.diff(fields["segments"], prepend=0) > 0)
+        first_words += (~silent[starts]).sum()
+        silent[starts] = True  # nothing before them tells them
+        np.testing.assert_array_equal(mask, ~silent)
+        pictures = np.count_nonzero(row["targets"] == marks[0])
+        assert pictures == fields["patch_segments"].max()
+        several += pictures > fields["segments"].max()
+        text = QWEN.decode(row["targets"]).replace("<|endoftext|>", "\n")
+        assert "user" not in text and any(color in text for color in palette.COLORS)
+    assert several and first_words
+    with pytest.raises(BridgeError, match="does not fit into 20 and 64"):
+        make("shapes_interleaved", length=20, num_patches=64)(0)
+
+
 @pytest.mark.parametrize("source", ["shapes_caption", "shapes_instruct"])
 def test_only_what_the_assistant_says_is_learnt(source):
     stream = make(source)

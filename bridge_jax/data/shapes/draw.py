@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+from PIL import Image
 
 from bridge_jax.data.shapes import palette
 from bridge_jax.data.shapes.scene import Scene
@@ -91,10 +92,15 @@ def clip(start: int) -> tuple[slice, slice]:
     return slice(low, high), slice(low - start, high - start)
 
 
-def render(scene: Scene, tints: Mapping[int, Tint] | None = None) -> np.ndarray:
-    """The picture of a scene, uint8 [64, 64, 3] (height, width, RGB).
+def render(
+    scene: Scene,
+    tints: Mapping[int, Tint] | None = None,
+    size: int = palette.IMAGE_SIZE,
+) -> np.ndarray:
+    """The picture of a scene, uint8 [size, size, 3] (height, width, RGB).
 
-    `tints` gives objects, by number, another color than their named one.
+    `tints` gives objects, by number, another color than their named one. A size other
+    than the world's own is its picture, resampled.
     """
     tints = tints or {}
     shape = (palette.IMAGE_SIZE, palette.IMAGE_SIZE, 3)
@@ -107,4 +113,7 @@ def render(scene: Scene, tints: Mapping[int, Tint] | None = None) -> np.ndarray:
         alpha = cover[window_rows, window_columns, None]
         patch = picture[rows, columns]
         patch += alpha * (np.asarray(color, np.float32) - patch)
-    return (picture + 0.5).astype(np.uint8)
+    drawn = (picture + 0.5).astype(np.uint8)
+    if size == palette.IMAGE_SIZE:
+        return drawn
+    return np.asarray(Image.fromarray(drawn).resize((size, size)))

@@ -21,6 +21,7 @@ class Stream:
     Attributes:
       length: T.
       num_patches: P.
+      image_size: pixels a side.
       tinted: share of pictures in which objects may have colors that no word is for;
         captions leave those out. They teach shapes apart from colors.
       slips: share of color words that are misread, see `data/slips.py`.
@@ -31,6 +32,7 @@ class Stream:
     seed: int = 0
     length: int = 72
     num_patches: int = 64
+    image_size: int = palette.IMAGE_SIZE
     tinted: float = 0.0
     slips: float = 0.0
 
@@ -38,10 +40,13 @@ class Stream:
         item = shapes_world.Source(self.split, self.seed, ENDLESS)[index]
         rng = Choices(self.seed, self.split, index, "caption")
         if self.tinted and rng.coin(self.tinted):
-            image, caption = _tinted(rng, self.split)
+            image, caption = _tinted(rng, self.split, self.image_size)
         else:
             scene = item.rewrite.scene if rng.coin(0.2) else item.scene
-            image, caption = shapes_world.render(scene), language.canonical(scene)
+            image, caption = (
+                shapes_world.render(scene, size=self.image_size),
+                language.canonical(scene),
+            )
         picture = self.processor.look_at(image)
         row = self.processor.describe(caption, picture[1])
         fields, response, _ = self.processor.vlm(
@@ -55,7 +60,9 @@ class Stream:
         return {"vlm": fields, "loss_mask": response, "targets": targets}
 
 
-def _tinted(rng: Choices, split: str) -> tuple[np.ndarray, str]:
+def _tinted(
+    rng: Choices, split: str, size: int = palette.IMAGE_SIZE
+) -> tuple[np.ndarray, str]:
     """A picture with colors that have no name, and its caption without them.
 
     Which color an object would have had says nothing then, so any shape may be tinted;
@@ -77,7 +84,7 @@ def _tinted(rng: Choices, split: str) -> tuple[np.ndarray, str]:
         for number, one in enumerate(scene.objects)
     ]
     scene = scene_lib.Scene(scene.background, tuple(shapes))
-    return draw.render(scene, tints), language.canonical(scene, nameless)
+    return draw.render(scene, tints, size), language.canonical(scene, nameless)
 
 
 def _tint(rng: Choices, background: str) -> draw.Tint:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from bridge_jax.data import processor, shapes_world
-from bridge_jax.data.shapes import language
+from bridge_jax.data.shapes import language, palette
 from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import ENDLESS
 from bridge_jax.data.streams.shapes_instruct import draw_pair
@@ -16,13 +16,15 @@ class Stream:
     """Row: vlm {...}, memory_index/mask (caption tokens), t5_*, bert_*, images.
 
     BERT reads an empty text: what is drawn must come through the aligner. `varied`
-    and `background`: see `shapes_instruct.draw_pair`.
+    and `background`: see `shapes_instruct.draw_pair`. Pictures have `image_size` pixels
+    a side.
     """
 
     processor: processor.Processor
     split: str = "train"
     seed: int = 0
     length: int = 104
+    image_size: int = palette.IMAGE_SIZE
     varied: bool = False
     background: str | None = None
 
@@ -39,6 +41,6 @@ class Stream:
             "memory_index": memory_index,
             "memory_mask": memory_mask,
             "replaceable": np.bool_(True),
-            "images": shapes_world.render(scene),
+            "images": shapes_world.render(scene, size=self.image_size),
             **self.processor.texts(caption, ""),
         }

@@ -12,7 +12,7 @@ import numpy as np
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import chat, processor, rows, shapes_world, slips
 from bridge_jax.data.chat import Row
-from bridge_jax.data.shapes import language, prompts, questions, splits
+from bridge_jax.data.shapes import language, palette, prompts, questions, splits
 from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import ENDLESS
 
@@ -26,6 +26,7 @@ class Stream:
     Attributes:
       length: T; as many turns as fit are kept, and one must fit.
       num_patches: P.
+      image_size: pixels a side.
       rewrite: share of rows that rewrite prompts.
       edit: share of the other rows that caption an edit before questions follow.
       reasons: the caption of an edit comes after a sentence that says what changes, so
@@ -44,6 +45,7 @@ class Stream:
     seed: int = 0
     length: int = 144
     num_patches: int = 64
+    image_size: int = palette.IMAGE_SIZE
     rewrite: float = 0.1
     edit: float = 0.3
     reasons: bool = False
@@ -96,7 +98,9 @@ class Stream:
     def _conversation(self, rng: Choices, item: shapes_world.Item):
         edited = rng.coin(self.edit)
         scene = item.edit.source if edited else item.scene
-        picture = self.processor.look_at(shapes_world.render(scene))
+        picture = self.processor.look_at(
+            shapes_world.render(scene, size=self.image_size)
+        )
         turns: list[Row] = []
         for question, reply in self._turns(rng, item, scene, edited):
             begins = not turns

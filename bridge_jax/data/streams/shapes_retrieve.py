@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 
 from bridge_jax.data import processor, shapes_world
-from bridge_jax.data.shapes import language
+from bridge_jax.data.shapes import language, palette
 from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import ENDLESS
 
@@ -16,6 +16,7 @@ class Stream:
     """Row: vlm_image {...}, image_index/mask, vlm_text {...}, text_index/mask, ids.
 
     Attributes:
+      image_size: pixels a side.
       canonical: share of captions in canonical style; the others fix the scene too.
       repeat: share of rows that show the previous row's scene in other words, so that
         text->text positives exist.
@@ -27,6 +28,7 @@ class Stream:
     image_length: int = 24
     text_length: int = 60
     num_patches: int = 64
+    image_size: int = palette.IMAGE_SIZE
     canonical: float = 0.6
     repeat: float = 0.1
 
@@ -34,7 +36,9 @@ class Stream:
         rng = Choices(self.seed, self.split, index, "retrieve")
         shown = index - 1 if index and rng.coin(self.repeat) else index
         item = shapes_world.Source(self.split, self.seed, ENDLESS)[shown]
-        picture = self.processor.look_at(item.image)
+        picture = self.processor.look_at(
+            shapes_world.render(item.scene, size=self.image_size)
+        )
         vlm_image, image_index, image_mask = self.processor.seen(
             picture, self.image_length, self.num_patches
         )

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from bridge_jax.data import processor, shapes_world
-from bridge_jax.data.shapes import language
+from bridge_jax.data.shapes import language, palette
 from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import ENDLESS
 
@@ -15,6 +15,7 @@ class Stream:
     """Row: images uint8, t5_tokens/mask, bert_tokens/mask.
 
     Attributes:
+      image_size: pixels a side.
       canonical: share of captions in the style that the rewriter writes.
       tagged: share of scenes drawn for a GenEval tag instead of freely.
       drop: share of rows with both texts empty, for classifier-free guidance.
@@ -27,6 +28,7 @@ class Stream:
     processor: processor.Processor
     split: str = "train"
     seed: int = 0
+    image_size: int = palette.IMAGE_SIZE
     canonical: float = 0.85
     tagged: float = 0.5
     drop: float = 0.1
@@ -45,4 +47,4 @@ class Stream:
         fields = self.processor.texts(text, bert)
         if rng.coin(self.open_mask):
             fields["t5_mask"] = np.ones_like(fields["t5_mask"])
-        return {"images": shapes_world.render(scene), **fields}
+        return {"images": shapes_world.render(scene, size=self.image_size), **fields}
