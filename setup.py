@@ -31,8 +31,9 @@ EXTRAS = {
     # The devices to run on; without one of these it is the CPU.
     "tpu": ["jax[tpu]"],
     "cuda": ["jax[cuda12]"],
-    # Compiles for TPUs that are not there (`bridge plan`).
+    # Compile for TPUs and for GPUs that are not there (`bridge plan`).
     "plan": ["libtpu"],
+    "plan-gpu": ["jax-cuda12-plugin", "jax-cuda12-pjrt"],
     "test": [
         "beartype>=0.20",
         "jaxtyping>=0.3",

@@ -7,7 +7,8 @@
 often, and the questions that lead to them; `:edits` goes on again, mostly with edits;
 `:rewrites` with more prompts, and a black background for those that name none (of
 train scenes the decoder draws those on dark backgrounds best); `:reasons` teaches to
-say what an edit changes before its caption. `:quickstart` is the few
+say what an edit changes before its caption, and `:moves` does so with more of the
+hardest edits, and asks for colors without a name in words of their own. `:quickstart` is the few
 minutes that `bridge quickstart` trains live, `:lora` trains low-rank adapters of the
 LLM alone (merged into the weights at the end), `:tiny` and `:lora-tiny` are
 smoke tests.
@@ -21,6 +22,7 @@ VARIANTS = (
     "edits",
     "rewrites",
     "reasons",
+    "moves",
     "quickstart",
     "lora",
     "tiny",
@@ -62,7 +64,7 @@ def get_config(variant=""):
             pictures_every=0,
         )
     )
-    if variant in ("longer", "edits", "rewrites", "reasons"):
+    if variant in ("longer", "edits", "rewrites", "reasons", "moves"):
         config.streams.main.questions = "lessons"
         config.streams.main.varied = True
         config.streams.main.edit = 0.45
@@ -81,11 +83,18 @@ def get_config(variant=""):
         config.streams.main.background = "black"
         config.optim.learning_rate = 1.5e-3
         config.total_steps = 400
-    if variant == "reasons":
+    if variant in ("reasons", "moves"):
         config.streams.main.reasons = True
         config.streams.main.edit = 0.8
         config.streams.main.background = "black"
         config.total_steps = 1200
+    if variant == "moves":
+        config.seed = 1
+        config.streams.main.seed = 1
+        config.streams.main.moves = 0.35
+        config.streams.caption.seed = 1
+        config.streams.caption.apart = True
+        config.total_steps = 900
     if variant == "quickstart":
         config.total_steps = 300
         config.log_every = 10

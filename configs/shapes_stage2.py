@@ -9,15 +9,24 @@ the default, alignment, trains the whole aligner and the retrieval heads.
         --config.init_from.aligner=runs/adaption:aligner --config.aligner_init=fresh
 
 `:longer` goes on from there, learned queries only; `:last` does so once more after the
-LLM has changed, and edits are drawn as often as prompts; `:rewrites` follows the LLM
-after stage 1's variant of that name. `:quickstart` is the few
+LLM has changed, and edits are drawn as often as prompts; `:rewrites` and `:reasons`
+follow the LLM after stage 1's variants of those names. `:quickstart` is the few
 minutes that `bridge quickstart` trains live (both phases in one, aligner fresh),
 `:tiny` a smoke test.
 """
 
 from configs import common
 
-VARIANTS = ("", "longer", "last", "rewrites", "adaption", "quickstart", "tiny")
+VARIANTS = (
+    "",
+    "longer",
+    "last",
+    "rewrites",
+    "reasons",
+    "adaption",
+    "quickstart",
+    "tiny",
+)
 
 
 def get_config(variant=""):
@@ -72,6 +81,8 @@ def get_config(variant=""):
         return _last(_longer(config))
     if variant == "rewrites":
         return _rewrites(_last(_longer(config)))
+    if variant == "reasons":
+        return _reasons(_last(_longer(config)))
     if variant == "adaption":
         return _adaption(config)
     if variant == "quickstart":
@@ -104,6 +115,16 @@ def _rewrites(config):
     config.streams.retrieve.batch = 64
     config.optim.learning_rate = 2e-3
     config.total_steps = 350
+    return config
+
+
+def _reasons(config):
+    """Edits oftener than prompts, and retrieval's first batch again."""
+    config.streams.generate.batch = 32
+    config.streams.generate.background = "black"
+    config.streams.edit.batch = 64
+    config.streams.retrieve.batch = 96
+    config.total_steps = 2400
     return config
 
 

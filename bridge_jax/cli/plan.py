@@ -1,4 +1,4 @@
-"""Does a config fit a pod? Compiles its own training step for it, without the pod.
+"""Does a config fit a pod? Compiles its own programs for it, without the pod.
 
 Needs libtpu (pip install -e '.[plan]') and no TPU. A topology is v4-32, v5p-64,
 v5e-256, v6e-256, 2xv5p-64 (two slices) and the like, or cpu-8 with --simulate 8. What
@@ -6,6 +6,8 @@ it says is "compiled and fits (AOT, no hardware)": nothing ran. Exits with 1 if 
 does not fit.
 
     bridge plan --config configs/stage2_omnibridge_7b.py --topology v5p-64
+    bridge plan --config configs/stage2_omnibridge_7b.py --topology v5p-64 \\
+        --program sampling
     bridge plan --config configs/stage1_omnibridge_7b.py --topology v5p-64 \\
         --topology v5e-256 --json plan.json
 """
@@ -34,6 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="once for each",
     )
     parser.add_argument(
+        "--program",
+        choices=("training", "sampling"),
+        default="training",
+        help="what to compile: the training step, or rewriting, conditions and"
+        " painting of one picture a share of the batch",
+    )
+    parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write everything there, too"
     )
     arguments.add_machine(parser)
@@ -47,11 +56,14 @@ def run(args: argparse.Namespace) -> None:
     from bridge_jax.plan import fit, table, topology
 
     config = resolve.resolve(args.config, args.overrides)
+    if args.json is not None:
+        outputs.check_file(args.json)
     found = [topology.find(name) for name in args.topologies]
     plans = []
     for where in found:
-        plans.append(fit.plan(config, args.config, where))
-        print(table.text(plans[-1]), flush=True)
+        for plan in fit.plans(config, args.config, where, args.program):
+            plans.append(plan)
+            print(table.text(plan), flush=True)
     if args.json is not None:
         listed = [_plain(one) | {"fits": one.fits} for one in plans]
         outputs.write_text(args.json, json.dumps(listed, indent=2) + "\n")

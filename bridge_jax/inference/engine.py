@@ -79,13 +79,17 @@ class Engine:
         Returns:
           Device arrays, whole on every device.
         """
+        batch = jax.device_put(batch, self.layout.batch_sharding(batch))
+        shared = jax.device_put(dict(shared), self.layout.replicated)
+        with self.layout.scope():
+            return self.jitted(program, static)(params, batch, shared, **static)
+
+    def jitted(self, program: Program, static: Mapping[str, Any]) -> Callable[..., Any]:
+        """What `run` calls, to trace it for devices that are not there."""
         if program not in self._compiled:
             self._compiled[program] = jax.jit(
                 functools.partial(program, self.bundle),
                 static_argnames=tuple(static),
                 out_shardings=self.layout.replicated,
             )
-        batch = jax.device_put(batch, self.layout.batch_sharding(batch))
-        shared = jax.device_put(dict(shared), self.layout.replicated)
-        with self.layout.scope():
-            return self._compiled[program](params, batch, shared, **static)
+        return self._compiled[program]

@@ -6,8 +6,10 @@ import jax
 import numpy as np
 
 from bridge_jax.core import rng
+from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import pipeline
 from bridge_jax.layers import lora
+from bridge_jax.models import bundle as bundle_lib
 from bridge_jax.sharding import place
 from bridge_jax.train import optim, start, step
 from bridge_jax.train import recipe as recipe_lib
@@ -25,12 +27,21 @@ def params(recipe: recipe_lib.Recipe) -> Any:
             return lora.init(parts, adapters.patterns, adapters.rank, key)
 
         boxed = boxed | {start.ADAPTERS: jax.eval_shape(fresh, boxed)}
+    return _placed(boxed, recipe.layout)
+
+
+def whole(bundle: bundle_lib.Bundle, layout: place.Layout) -> Any:
+    """The same of a model that is used and not trained."""
+    return _placed(jax.eval_shape(bundle.init, 0), layout)
+
+
+def _placed(boxed: Any, layout: place.Layout) -> Any:
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(
             leaf.shape, leaf.dtype, sharding=sharding
         ),
         place.unbox(boxed),
-        recipe.layout.shardings(boxed),
+        layout.shardings(boxed),
     )
 
 
@@ -44,6 +55,8 @@ def batch(recipe: recipe_lib.Recipe) -> Any:
     shapes = {}
     for name, given in recipe.config.streams.items():
         fields = {key: value for key, value in given.items() if key != "batch"}
+        if "batch" not in given:
+            raise BridgeError(f"streams.{name} says no batch: how many rows a step has")
         row = pipeline.load_stream(name, fields, recipe.processor)(0)
         size = given["batch"]
         shapes[name] = jax.tree.map(

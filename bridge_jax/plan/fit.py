@@ -1,16 +1,17 @@
-"""Does a config fit a topology? Its own training step, compiled for those devices."""
+"""Does a config fit a topology? Its own programs, compiled for those devices."""
 
 import dataclasses
 import math
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
-from bridge_jax.core import trees
+from bridge_jax.core import hardware
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.plan import abstract, topology
+from bridge_jax.plan import collectives, programs, topology
 from bridge_jax.train import recipe as recipe_lib
 
 HEADROOM = 0.10  # of a device's memory, for what one program's plan does not count
@@ -18,9 +19,10 @@ HEADROOM = 0.10  # of a device's memory, for what one program's plan does not co
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What compiling said. Sizes are GiB a device.
+    """What compiling one program said. Sizes are GiB a device.
 
     Attributes:
+      program: which one, see `programs`.
       parameters, trained: how many numbers, over all devices.
       state: parameters, optimiser state and average; they stay from step to step.
       optimizer: the part of it that is neither parameters nor average.
@@ -28,11 +30,19 @@ class Plan:
       temporary: activations and everything else inside a step.
       peak: all of it at once; nan if the compiler refused.
       memory: what a device has; nan where it is not known.
-      seconds: to lower and compile, here.
+      flops: of the model over all devices, by part; of a loop without a known number
+        of turns (decoding) one turn.
+      again: FLOPs that rematerialisation adds.
+      wires: bytes a device receives, by kind of collective; empty if unknown.
+      formula: bytes it would receive if every parameter were gathered as often as
+        fully sharded data parallelism has to, see `fsdp_bytes`.
+      projected: seconds of one execution by the makers' figures, never measured.
+      seconds: to trace, lower and compile, here.
       refusal: the compiler's own words, "" if it compiled.
     """
 
     config: str
+    program: str
     topology: str
     devices: int
     mesh: dict[str, int]
@@ -44,6 +54,11 @@ class Plan:
     temporary: float
     peak: float
     memory: float
+    flops: dict[str, float]
+    again: float
+    wires: dict[str, float]
+    formula: float
+    projected: float
     seconds: float
     refusal: str = ""
 
@@ -55,18 +70,34 @@ class Plan:
         return math.isnan(self.memory) or self.peak <= (1 - HEADROOM) * self.memory
 
 
-def plan(config: Any, name: str, where: topology.Topology) -> Plan:
-    """Compile the training step of a resolved config for a topology.
+def plans(
+    config: Any, name: str, where: topology.Topology, kind: str = "training"
+) -> Iterator[Plan]:
+    """Compile the programs of a resolved config for a topology, one after another.
+
+    Args:
+      name: of the config, for the record.
+      kind: of `programs.PROGRAMS`.
 
     Raises:
-      BridgeError: the config or its mesh does not go with so many devices.
+      BridgeError: the config or its mesh does not go with so many devices, or has not
+        what the programs need.
     """
     recipe = recipe_lib.make(config, where.devices)
-    step, state, batch = abstract.training(recipe)
     began = time.perf_counter()
-    refusal, temporary, peak = "", math.nan, math.nan
+    for program in programs.PROGRAMS[kind](recipe):
+        yield _plan(program, name, where, began)
+        began = time.perf_counter()
+
+
+def _plan(
+    program: programs.Program, name: str, where: topology.Topology, began: float
+) -> Plan:
+    layout, count = program.layout, program.count
+    refusal, temporary, peak, wires = "", math.nan, math.nan, {}
     try:
-        compiled = step.compile(state, batch)
+        with layout.scope():
+            compiled = program.traced.lower().compile()
     except BridgeError:
         raise
     except Exception as error:
@@ -74,38 +105,78 @@ def plan(config: Any, name: str, where: topology.Topology) -> Plan:
             raise
         refusal = _short(str(error))
     else:
-        memory = compiled.memory_analysis()
-        temporary = memory.temp_size_in_bytes / topology.GIB
-        kept = memory.output_size_in_bytes - memory.alias_size_in_bytes
-        peak = (memory.argument_size_in_bytes + kept) / topology.GIB + temporary
-    layout = recipe.layout
-    held = _bytes(state, None)
-    counted = _bytes(state.params, None) + _bytes(state.ema, None)
-    given = _bytes(batch, layout.batch_sharding(batch))
-    trained, _ = trees.partition(state.params, step.trainable)
-    return Plan(
+        temporary, peak = _memory(compiled)
+        wires = collectives.sent(compiled.as_text() or "")
+    held = _bytes(program.state)
+    counted = _bytes(program.params) + _bytes(program.averaged)
+    plan = Plan(
         config=name,
+        program=program.name,
         topology=where.name,
         devices=len(where.devices),
         mesh={axis: size for axis, size in layout.mesh.shape.items() if size > 1},
-        parameters=_count(state.params),
-        trained=_count(trained),
+        parameters=_count(program.params),
+        trained=_count(program.trainable),
         state=held / topology.GIB,
         optimizer=(held - counted) / topology.GIB,
-        batch=given / topology.GIB,
+        batch=_bytes(*program.batch) / topology.GIB,
         temporary=temporary,
         peak=peak,
         memory=where.memory,
+        flops=count.parts,
+        again=count.again,
+        wires=wires,
+        formula=fsdp_bytes(program),
+        projected=math.nan,
         seconds=time.perf_counter() - began,
         refusal=refusal,
     )
+    kind = where.devices[0].device_kind
+    return dataclasses.replace(plan, projected=_projected(plan, hardware.peak(kind)))
+
+
+def fsdp_bytes(program: programs.Program) -> float:
+    """Bytes a device receives if sharded parameters are gathered once a pass.
+
+    Two bytes a number: a gather for the forward and one for the backward pass, and a
+    reduction of the gradient, where it trains; one gather where it does not. What lies
+    whole on every device is gathered never, and its gradient reduced twice as dear.
+    """
+    trained = {id(leaf) for leaf in jax.tree.leaves(program.trainable)}
+    total = 0.0
+    for leaf in jax.tree.leaves(program.params):
+        own = math.prod(leaf.sharding.shard_shape(leaf.shape))
+        parts = math.prod(leaf.shape) / max(own, 1)
+        elsewhere = 2 * math.prod(leaf.shape) * (1 - 1 / parts)
+        if id(leaf) in trained:
+            total += 3 * elsewhere
+        else:
+            total += elsewhere
+    return total
+
+
+def _projected(plan: Plan, peak: hardware.Peak) -> float:
+    """The longest of: arithmetic at the peak, wires, touching all memory once."""
+    arithmetic = (sum(plan.flops.values()) + plan.again) / plan.devices / peak.flops
+    wires = sum(plan.wires.values()) / peak.link
+    memory = plan.peak * topology.GIB / peak.memory
+    return max(arithmetic, wires, memory)
+
+
+def _memory(compiled: Any) -> tuple[float, float]:
+    """(inside a step, peak), GiB a device."""
+    memory = compiled.memory_analysis()
+    temporary = memory.temp_size_in_bytes / topology.GIB
+    kept = memory.output_size_in_bytes - memory.alias_size_in_bytes
+    peak = (memory.argument_size_in_bytes + kept) / topology.GIB + temporary
+    return temporary, peak
 
 
 def _count(tree: Any) -> int:
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
 
 
-def _bytes(tree: Any, shardings: Any) -> int:
+def _bytes(tree: Any, shardings: Any = None) -> int:
     """Bytes on one device."""
     places = jax.tree.leaves(shardings)
     leaves = jax.tree.leaves(tree)

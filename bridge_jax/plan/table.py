@@ -1,15 +1,18 @@
-"""A plan in words."""
+"""Plans in words, and as a table."""
 
 import math
+from collections.abc import Sequence
 
-from bridge_jax.plan import fit
+from bridge_jax.plan import fit, topology
 
 
 def text(plan: fit.Plan) -> str:
-    """The whole plan, some lines."""
-    mesh = " x ".join(f"{axis} {size}" for axis, size in plan.mesh.items())
+    """The whole plan of one program, some lines."""
     lines = [
-        f"{plan.config} on {plan.topology}: {plan.devices} devices, {mesh or 'one'}",
+        (
+            f"{plan.config} on {plan.topology}: {plan.program},"
+            f" {plan.devices} devices, {_mesh(plan)}"
+        ),
         (
             f"  parameters {plan.parameters / 1e9:.3f} B,"
             f" trained {plan.trained / 1e9:.3f} B"
@@ -19,11 +22,41 @@ def text(plan: fit.Plan) -> str:
             f" {plan.optimizer:.2f}), batch {plan.batch:.3f}, inside a step"
             f" {plan.temporary:.2f}, peak {plan.peak:.2f} of {plan.memory:.2f}"
         ),
-        f"  {verdict(plan)}",
+        f"  {_arithmetic(plan)}",
     ]
+    if plan.wires:
+        lines.append(f"  {_wires(plan)}")
+    if not math.isnan(plan.projected):
+        lines.append(f"  projected, not measured: at least {plan.projected:.3f} s")
+    lines.append(f"  {verdict(plan)}")
     if not plan.fits:
         lines += [f"  {line}" for line in advice(plan)]
     return "\n".join(lines)
+
+
+def markdown(plans: Sequence[fit.Plan]) -> str:
+    """One row a plan."""
+    rows = [
+        (
+            "| config | program | on | GiB a device: state, peak, of |"
+            " PFLOP (again) | GB received | projected s | |"
+        ),
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for one in plans:
+        model = sum(one.flops.values())
+        cells = [
+            one.config.removeprefix("configs/").replace(".py", ""),
+            one.program,
+            f"{one.topology} ({_mesh(one)})",
+            f"{one.state:.2f}, {one.peak:.2f}, {one.memory:.2f}",
+            f"{model / 1e15:.3g} ({one.again / 1e15:.3g})",
+            f"{sum(one.wires.values()) / 1e9:.3g}" if one.wires else "",
+            "" if math.isnan(one.projected) else f"{one.projected:.3g}",
+            "compiled and fits" if one.fits else "does not fit",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows).replace("nan", "?")
 
 
 def verdict(plan: fit.Plan) -> str:
@@ -53,3 +86,25 @@ def advice(plan: fit.Plan) -> list[str]:
         "low-rank adapters (--config.lora.rank=16) instead of whole kernels",
     ]
     return found
+
+
+def _mesh(plan: fit.Plan) -> str:
+    return " x ".join(f"{axis} {size}" for axis, size in plan.mesh.items()) or "one"
+
+
+def _arithmetic(plan: fit.Plan) -> str:
+    parts = ", ".join(f"{name} {n / 1e12:.4g}" for name, n in plan.flops.items())
+    model = sum(plan.flops.values()) / 1e12
+    again = f", made again {plan.again / 1e12:.4g}" if plan.again else ""
+    return f"TFLOP over all devices: {model:.4g} ({parts}){again}"
+
+
+def _wires(plan: fit.Plan) -> str:
+    kinds = ", ".join(
+        f"{kind} {size / topology.GIB:.3g}" for kind, size in plan.wires.items()
+    )
+    total = sum(plan.wires.values()) / topology.GIB
+    return (
+        f"a device receives {total:.3g} GiB ({kinds}); parameters gathered and reduced"
+        f" once a pass would be {plan.formula / topology.GIB:.3g}"
+    )

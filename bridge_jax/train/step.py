@@ -54,19 +54,24 @@ class Step:
         leaves, structure = jax.tree.flatten(batch)
         key = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         if key not in self._compiled:
-            where = jax.tree.map(lambda leaf: leaf.sharding, state)
-            program = jax.jit(
-                self._run,
-                in_shardings=(where, self.layout.batch_sharding(batch)),
-                out_shardings=(where, self.layout.replicated),
-                donate_argnums=0,
-            )
             with self.layout.scope():
-                traced = program.trace(state, batch)
-                self._compiled[key] = traced.lower().compile()
-            parts = (VISION, *state.params)
-            self.count = flops.count(traced.jaxpr, parts, without=(OPTIMIZER,))
+                self._compiled[key] = self.trace(state, batch).lower().compile()
         return self._compiled[key]
+
+    def trace(self, state: TrainState, batch: Batch) -> Any:
+        """What `compile` lowers, counted on the way; arrays or their shapes."""
+        where = jax.tree.map(lambda leaf: leaf.sharding, state)
+        program = jax.jit(
+            self._run,
+            in_shardings=(where, self.layout.batch_sharding(batch)),
+            out_shardings=(where, self.layout.replicated),
+            donate_argnums=0,
+        )
+        with self.layout.scope():
+            traced = program.trace(state, batch)
+        parts = (VISION, *state.params)
+        self.count = flops.count(traced.jaxpr, parts, without=(OPTIMIZER,))
+        return traced
 
     @property
     def flops(self) -> float:

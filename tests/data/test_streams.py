@@ -167,6 +167,29 @@ def test_reasons_stand_before_the_captions_of_edits():
         assert reply[1].split("</img>")[0] == after.split("</img>")[0]
 
 
+def test_moves_are_asked_for_oftener():
+    rows = [
+        make("shapes_instruct", edit=1.0, rewrite=0.0, moves=0.9)(i) for i in range(20)
+    ]
+    said = [QWEN.decode(row["targets"]) for row in rows]
+    moved = [bool(re.search("Edit: (move|shift)", text)) for text in said]
+    assert np.mean(moved) > 0.7
+
+
+def test_tinted_pictures_can_be_asked_for_apart():
+    plain = make("shapes_caption", tinted=0.5)
+    apart = make("shapes_caption", tinted=0.5, apart=True)
+    asked = 0
+    for index in range(20):
+        first, second = (QWEN.decode(one(index)["targets"]) for one in (plain, apart))
+        assert "Describe the picture." in first
+        if first != second:
+            asked += 1
+            assert "Describe the shapes." in second
+            assert first.split("assistant")[1] == second.split("assistant")[1]
+    assert 4 < asked < 16
+
+
 def test_all_kinds_of_instructions_occur():
     stream = make("shapes_instruct")
     rows = [stream(index) for index in range(40)]

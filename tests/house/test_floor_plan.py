@@ -41,7 +41,15 @@ MAY_IMPORT = {
     },
     "eval": {"core", "data", "inference"},
     "parity": {"core", "layers", "data", "diffusion", "models", "objectives"},
-    "plan": {"core", "layers", "sharding", "data", "train"},
+    "plan": {
+        "core",
+        "layers",
+        "models",
+        "sharding",
+        "data",
+        "inference",
+        "train",
+    },
     "bench": {"core", "sharding", "models", "checkpoint", "convert"},
     "cli": set(),  # filled below: everything
 }

@@ -3,14 +3,18 @@
 import dataclasses
 import json
 import math
+import types
 
 import jax
 import miniature
 import pytest
 
 from bridge_jax.cli import main
+from bridge_jax.core import flops, hardware
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.plan import abstract, fit, table, topology
+from bridge_jax.models import build
+from bridge_jax.plan import abstract, fit, gpu, table, topology, tpu
+from bridge_jax.sharding import place
 from bridge_jax.train import optim, step
 from bridge_jax.train import recipe as recipe_lib
 from bridge_jax.train import state as state_lib
@@ -58,6 +62,12 @@ def placed(tree, shardings=None):
     }
 
 
+def only(config, where):
+    """The plan of its only program."""
+    [plan] = fit.plans(config, STAGE1, where)
+    return plan
+
+
 def begun(recipe):
     """(optimiser, state) as a run has them."""
     params = recipe.fresh_params()
@@ -75,7 +85,7 @@ def test_shapes_and_places_are_those_of_a_run(spec):
 
 
 def test_sizes_are_those_of_a_run(eight):
-    plan = fit.plan(cut(STAGE1), STAGE1, eight)
+    plan = only(cut(STAGE1), eight)
     recipe = recipe_lib.make(cut(STAGE1))
     rule, state = begun(recipe)
     assert plan.state * topology.GIB == pytest.approx(real_bytes(state), rel=1e-12)
@@ -93,7 +103,7 @@ def test_sizes_are_those_of_a_run(eight):
 
 def test_what_leaves_no_room_is_refused_with_a_way_out(eight):
     config = miniature.config(STAGE1)
-    plan = fit.plan(config, STAGE1, eight)
+    plan = only(config, eight)
     assert "compiled" in table.verdict(plan) and math.isnan(plan.memory)
     tight = dataclasses.replace(plan, memory=plan.peak / 0.95)
     assert not tight.fits and "less than 10 % is spare" in table.text(tight)
@@ -111,6 +121,7 @@ def test_what_leaves_no_room_is_refused_with_a_way_out(eight):
         ("v5p64", "names are like"),
         ("v5p-60", "there are v5p-8, v5p-16"),
         ("v5e-24", "v5e-256"),
+        ("h200-12", "h200-8, h200-16"),
         ("0xv5e-16", "no topology"),
         ("cpu-99", "add --simulate 99"),
     ],
@@ -121,7 +132,7 @@ def test_wrong_names(name, told):
 
 
 def test_grids_hold_their_chips():
-    for grids in topology.GRIDS.values():
+    for grids in tpu.GRIDS.values():
         for chips, grid in grids.items():
             assert math.prod(int(side) for side in grid.split("x")) == chips
 
@@ -135,15 +146,123 @@ def test_the_command_writes_what_it_prints(tmp_path, capfd):
     assert "compiled in" in capfd.readouterr().out
 
 
+def test_arithmetic_and_wires_do_not_depend_on_how_layers_run(eight):
+    found = []
+    for scan in (False, True):
+        config = miniature.config(STAGE1)
+        config.mesh = {"data": 1, "fsdp": 8}
+        config.model.vlm.update(layers=4, scan=scan, remat="full")
+        found.append(only(config, eight))
+    unrolled, scanned = found
+    assert scanned.flops == unrolled.flops and set(scanned.flops) == {"vision", "vlm"}
+    # The vision tower is frozen and only looks; the rest goes there and back.
+    assert 0 < scanned.flops["vision"] < scanned.flops["vlm"]
+    for kind in ("all-gather", "all-reduce"):
+        wanted = unrolled.wires[kind]
+        assert scanned.wires[kind] == pytest.approx(wanted, rel=0.1), kind
+    assert "a device receives" in table.text(scanned)
+
+
+def test_parameters_are_gathered_as_often_as_they_must():
+    """By hand: two kernels on two of four devices, one of them frozen."""
+    mesh = jax.make_mesh((2, 2), ("a", "b"), devices=jax.devices()[:4])
+    where = jax.NamedSharding(mesh, jax.P("a"))
+    one, two = (jax.ShapeDtypeStruct((8, 4), "float32", sharding=where) for _ in "ab")
+    whole = jax.ShapeDtypeStruct(
+        (3,), "float32", sharding=jax.NamedSharding(mesh, jax.P())
+    )
+    program = types.SimpleNamespace(params=[one, two, whole], trainable=[one])
+    assert fit.fsdp_bytes(program) == (3 + 1) * 2 * 32 / 2
+
+
+def test_projections_take_the_slowest_of_three(eight, monkeypatch):
+    config = miniature.config(STAGE1)
+    peaks = {"flops": 1e3, "memory": 1e30, "link": 1e30}
+    for slow in peaks:
+        peak = hardware.Peak(**{name: 1e30 for name in peaks} | {slow: 1e3})
+        monkeypatch.setitem(hardware.PEAKS, "cpu", peak)
+        plan = only(config, eight)
+        amount = {
+            "flops": (sum(plan.flops.values()) + plan.again) / 8,
+            "memory": plan.peak * topology.GIB,
+            "link": sum(plan.wires.values()),
+        }[slow]
+        assert plan.projected == pytest.approx(amount / 1e3)
+        assert "projected, not measured" in table.text(plan)
+
+
+def test_sampling_is_three_programs(eight):
+    config = miniature.config("configs/shapes_stage2.py:tiny")
+    plans = list(fit.plans(config, "stage2", eight, "sampling"))
+    names = [plan.program for plan in plans]
+    assert names == ["rewriting", "conditions", "painting, 25 steps"]
+    rewriting, conditions, painting = plans
+    assert {"vlm", "aligner", "mt5"} <= set(conditions.flops)
+    assert set(painting.flops) == {"dit", "vae"} and set(rewriting.flops) == {"vlm"}
+    assert all(plan.trained == 0 and plan.fits for plan in plans)
+    lines = table.markdown(plans).splitlines()
+    assert len(lines) == 5 and all(line.count("|") == 9 for line in lines)
+    with pytest.raises(BridgeError, match="sampling needs projector, aligner, mt5"):
+        list(fit.plans(miniature.config(STAGE1), STAGE1, eight, "sampling"))
+
+
+def test_painting_counts_every_step(eight):
+    """25 steps of two guided halves, which one call of the decoder says as well."""
+    config = miniature.config("configs/shapes_stage2.py:tiny")
+    _, _, painting = fit.plans(config, "stage2", eight, "sampling")
+    bundle = build.build(miniature.config("configs/shapes_stage2.py:tiny").model)
+    dit = bundle["dit"]
+    params = place.unbox(jax.eval_shape(bundle.init, 0))
+
+    def once(params):
+        condition = bundle.apply(
+            "dit",
+            params,
+            *(dit.example[name] for name in ("clip_states", "clip_mask")),
+            *(dit.example[name] for name in ("t5_states", "t5_mask")),
+            method="encode_text",
+        )
+        with jax.named_scope("once"):
+            latents, times = dit.example["latents"], dit.example["timesteps"]
+            return bundle.apply(
+                "dit", params, latents, times, condition, method="denoise"
+            )
+
+    count = flops.count(jax.jit(once).trace(params).jaxpr, ("once",))
+    assert painting.flops["dit"] == 25 * 2 * 8 * count.parts["once"]
+
+
+def test_mistakes_come_before_compiling(tmp_path, capsys):
+    words = ["plan", "--config", STAGE1, "--topology", "cpu-8"]
+    assert main.main([*words, "--json", str(tmp_path / "no" / "such" / "x.json")]) == 2
+    recipe = recipe_lib.make(miniature.config(STAGE1))
+    del recipe.config.streams["main"]["batch"]
+    with pytest.raises(BridgeError, match="streams.main says no batch"):
+        abstract.batch(recipe)
+
+
 def test_a_tpu_is_compiled_for():
     pytest.importorskip("libtpu", reason="libtpu is the optional extra `plan`")
     where = topology.find("v5e-4")
     assert {device.device_kind for device in where.devices} == {"TPU v5 lite"}
     config = miniature.config(STAGE1)
-    plan = fit.plan(config, STAGE1, where)
+    plan = only(config, where)
     assert plan.fits and 0 < plan.peak < 1
     # A vocabulary whose table and moments alone are more than a device has.
     config.model.vlm.vocab_size = 2**27
-    plan = fit.plan(config, STAGE1, where)
+    plan = only(config, where)
     assert not plan.fits and "out of memory" in plan.refusal
     assert "DOES NOT FIT" in table.text(plan)
+
+
+def test_a_gpu_is_compiled_for():
+    reason = "jax's CUDA plug-in is the optional extra `plan-gpu`"
+    pytest.importorskip("jax_plugins.xla_cuda12", reason=reason)
+    where = topology.find("h200-16")
+    assert len(where.devices) == 16
+    assert {device.device_kind for device in where.devices} == {"NVIDIA H200"}
+    config = miniature.config(STAGE1)
+    config.streams.main.batch = config.streams.caption.batch = 16
+    plan = only(config, where)
+    assert plan.fits and 0 < plan.peak < 1 and plan.projected > 0
+    assert where.memory == gpu.KINDS["h200"].memory == pytest.approx(141, abs=0.1)

@@ -10,6 +10,7 @@ from bridge_jax.data.shapes import scene as scene_lib
 from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import ENDLESS
 
+NAMELESS = "Describe the shapes."
 # A color without a name is this far from every named one; those are 80 apart.
 UNLIKE_NAMED, UNLIKE_BACKGROUND = 40, 80
 
@@ -24,6 +25,8 @@ class Stream:
       image_size: pixels a side.
       tinted: share of pictures in which objects may have colors that no word is for;
         captions leave those out. They teach shapes apart from colors.
+      apart: those are asked for in words of their own, so that what is said when a
+        description is asked for never leaves a color out.
       slips: share of color words that are misread, see `data/slips.py`.
     """
 
@@ -34,12 +37,14 @@ class Stream:
     num_patches: int = 64
     image_size: int = palette.IMAGE_SIZE
     tinted: float = 0.0
+    apart: bool = False
     slips: float = 0.0
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         item = shapes_world.Source(self.split, self.seed, ENDLESS)[index]
         rng = Choices(self.seed, self.split, index, "caption")
-        if self.tinted and rng.coin(self.tinted):
+        tinted = bool(self.tinted) and rng.coin(self.tinted)
+        if tinted:
             image, caption = _tinted(rng, self.split, self.image_size)
         else:
             scene = item.rewrite.scene if rng.coin(0.2) else item.scene
@@ -48,7 +53,10 @@ class Stream:
                 language.canonical(scene),
             )
         picture = self.processor.look_at(image)
-        row = self.processor.describe(caption, picture[1])
+        if tinted and self.apart:
+            row = self.processor.ask(NAMELESS, caption, picture[1])
+        else:
+            row = self.processor.describe(caption, picture[1])
         fields, response, _ = self.processor.vlm(
             [row], [picture], self.length, self.num_patches
         )

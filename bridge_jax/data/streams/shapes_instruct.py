@@ -12,7 +12,7 @@ import numpy as np
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import chat, processor, rows, shapes_world, slips
 from bridge_jax.data.chat import Row
-from bridge_jax.data.shapes import language, palette, prompts, questions, splits
+from bridge_jax.data.shapes import edits, language, palette, prompts, questions, splits
 from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import ENDLESS
 
@@ -29,6 +29,8 @@ class Stream:
       image_size: pixels a side.
       rewrite: share of rows that rewrite prompts.
       edit: share of the other rows that caption an edit before questions follow.
+      moves: share of edits that are moves, beside those that are by chance: the
+        hardest, since what is moved takes another place among the words, too.
       reasons: the caption of an edit comes after a sentence that says what changes, so
         that which object is meant is settled before the caption is written.
       describe: share of them that are asked for a description then.
@@ -48,6 +50,7 @@ class Stream:
     image_size: int = palette.IMAGE_SIZE
     rewrite: float = 0.1
     edit: float = 0.3
+    moves: float = 0.0
     reasons: bool = False
     describe: float = 0.05
     evenness: float = 0.5
@@ -96,13 +99,13 @@ class Stream:
             packed.append(row)
 
     def _conversation(self, rng: Choices, item: shapes_world.Item):
-        edited = rng.coin(self.edit)
-        scene = item.edit.source if edited else item.scene
+        edit = self._edit(rng, item) if rng.coin(self.edit) else None
+        scene = item.scene if edit is None else edit.source
         picture = self.processor.look_at(
             shapes_world.render(scene, size=self.image_size)
         )
         turns: list[Row] = []
-        for question, reply in self._turns(rng, item, scene, edited):
+        for question, reply in self._turns(rng, scene, edit):
             begins = not turns
             content = [{"type": "text", "text": question}]
             if begins:
@@ -128,16 +131,21 @@ class Stream:
                 "greater length"
             )
 
-    def _turns(self, rng: Choices, item: shapes_world.Item, scene, edited: bool):
+    def _edit(self, rng: Choices, item: shapes_world.Item) -> shapes_world.Edit:
+        if self.moves and rng.coin(self.moves):
+            return edits.sample(rng, self.split, "move")
+        return item.edit
+
+    def _turns(self, rng: Choices, scene, edit: shapes_world.Edit | None):
         words = self.processor.words
         turns = []
         described = (words.describe, language.canonical(scene))
         if words.look_first:
             turns.append(described)
-        if edited:
-            caption = {"type": "caption", "text": language.canonical(item.edit.target)}
-            reason = {"type": "text", "text": f"{item.edit.change}."}
-            wish = words.edit.format(instruction=item.edit.instruction)
+        if edit is not None:
+            caption = {"type": "caption", "text": language.canonical(edit.target)}
+            reason = {"type": "text", "text": f"{edit.change}."}
+            wish = words.edit.format(instruction=edit.instruction)
             turns.append((wish, [reason, caption] if self.reasons else [caption]))
         if rng.coin(self.describe):
             turns.append(described)

@@ -1,0 +1,130 @@
+"""What a compiled program sends over the wires, read from its text.
+
+Loops count as often as they run, which their conditions tell: XLA's own analysis counts
+them once.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+KINDS = (
+    "all-gather",
+    "all-reduce",
+    "reduce-scatter",
+    "all-to-all",
+    "collective-permute",
+)
+_SIZES = {"pred": 1, "s8": 1, "u8": 1, "f8": 1, "s16": 2, "u16": 2, "bf16": 2, "f16": 2}
+_SIZES |= {"s32": 4, "u32": 4, "f32": 4, "s64": 8, "u64": 8, "f64": 8}
+_COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) \(.*\{$")
+_ARRAY = re.compile(r"\b([a-z]+\d*)\w*\[([\d,]*)\]")
+_CALLED = re.compile(
+    r"(?:calls|to_apply|body|branch_computations|async_execution_thread)="
+    r"\{?((?:%?[\w.\-]+(?:, )?)+)\}?"
+)
+_WHILE = re.compile(r" while\(.*condition=%?([\w.\-]+), body=%?([\w.\-]+)")
+_KNOWN = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
+_LIMIT = re.compile(r"= s(?:32|64)\[\][^ ]* constant\((\d+)\)")
+_OPERATION = re.compile(rf"= (.*?) ({'|'.join(KINDS)})(-start)?\(")
+
+
+def sent(text: str) -> dict[str, float]:
+    """Bytes that one device receives in one execution, by kind of collective.
+
+    A ring of n devices is assumed: (n - 1) / n of the gathered or scattered array,
+    twice that for an all-reduce.
+
+    Args:
+      text: of a compiled module, `compiled.as_text()`.
+
+    Raises:
+      ValueError: a loop around a collective whose number of turns is not told.
+    """
+    computations, entry = _computations(text)
+    found: Counter[str] = Counter()
+    for kind, size, times in _walk(computations, entry, 1.0):
+        found[kind] += size * times
+    return dict(found)
+
+
+def _computations(text: str) -> tuple[dict[str, list[str]], str]:
+    found: dict[str, list[str]] = {}
+    lines: list[str] = []
+    entry = ""
+    for line in text.splitlines():
+        if match := _COMPUTATION.match(line):
+            lines = found.setdefault(match[1], [])
+            entry = match[1] if line.startswith("ENTRY") else entry
+        else:
+            lines.append(line)
+    return found, entry
+
+
+def _walk(
+    computations: dict[str, list[str]], name: str, times: float
+) -> Iterator[tuple[str, float, float]]:
+    """(kind, bytes, how often) of each collective in a computation and below it."""
+    for line in computations.get(name, []):
+        if match := _WHILE.search(line):
+            condition, body = match[1], match[2]
+            inside = list(_walk(computations, body, 1.0))
+            if inside:
+                turns = times * _turns(line, computations[condition])
+                yield from ((kind, size, turns * n) for kind, size, n in inside)
+        elif match := _OPERATION.search(line):
+            # XLA on TPU spells a reduce-scatter as an all-reduce of which a slice is
+            # taken, in a computation of its own.
+            kind = match[2]
+            if kind == "all-reduce" and "all-reduce-scatter" in name:
+                kind = "reduce-scatter"
+            size = _received(kind, _bytes(match[1], bool(match[3])), _group(line), name)
+            yield kind, size, times
+        elif match := _CALLED.search(line):
+            for called in re.split(r", ", match[1]):
+                yield from _walk(computations, called.strip("% "), times)
+
+
+def _turns(line: str, condition: list[str]) -> int:
+    """How often a loop runs: CPU's text says so, TPU's compares with a constant."""
+    if match := _KNOWN.search(line):
+        return int(match[1])
+    limits = [int(found[1]) for line in condition if (found := _LIMIT.search(line))]
+    less = any("direction=LT" in line for line in condition)
+    if len(limits) != 1 or not less:
+        raise ValueError("a loop that does not count up to a constant")
+    return limits[0]
+
+
+def _bytes(shapes: str, started: bool) -> float:
+    """Size of an operation's result: of the last array where it was only started."""
+    sizes = []
+    for kind, dimensions in _ARRAY.findall(shapes):
+        count = math.prod(int(side) for side in dimensions.split(",") if side)
+        sizes.append(float(count * _SIZES.get(kind, 0)))
+    return (max(sizes) if started else sum(sizes)) if sizes else 0.0
+
+
+def _group(line: str) -> int:
+    """How many devices take part together."""
+    if match := re.search(r"replica_groups=\{\{([\d,]+)\}", line):
+        return match[1].count(",") + 1
+    if match := re.search(r"replica_groups=\[\d+,(\d+)\]", line):
+        return int(match[1])
+    if match := re.search(r"replica_groups=mesh\[(.*?)\] \{(.*?)\}", line):
+        sizes = dict(re.findall(r"'(\w+)'=(\d+)", match[1]))
+        return math.prod(int(sizes[name]) for name in re.findall(r"'(\w+)'", match[2]))
+    return 2  # pairs of a permutation
+
+
+def _received(kind: str, size: float, group: int, name: str) -> float:
+    share = (group - 1) / group
+    match kind:
+        case "all-reduce":
+            return 2 * size * share
+        case "reduce-scatter" if "all-reduce-scatter" not in name:
+            return size * (group - 1)  # the result is one share of what is scattered
+        case "collective-permute":
+            return size
+    return size * share

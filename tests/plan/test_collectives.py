@@ -1,0 +1,57 @@
+"""Bytes on the wires, by hand, from texts as XLA writes them."""
+
+import pytest
+
+from bridge_jax.plan import collectives
+
+TEXT = """HloModule jit_run, entry_computation_layout={(f32[8]{0})->f32[8]{0}}
+
+%add (x: f32[], y: f32[]) -> f32[] {
+  ROOT %sum = f32[] add(%x, %y)
+}
+
+%body (state: (s32[], f32[64])) -> (s32[], f32[64]) {
+  %g = bf16[1,64,32]{2,1,0:T(8,128)(2,1)} all-gather(%s), channel_id=1, replica_groups=mesh['axis_0'=4,'axis_1'=2] {'axis_0'}, dimensions={1}
+  %f = f32[16]{0} fusion(%g), kind=kCustom, calls=%all-reduce-scatter.1
+}
+
+%all-reduce-scatter.1 (input: f32[64]) -> f32[16] {
+  %r = f32[64]{0} all-reduce(%input), replica_groups={{0,1,2,3},{4,5,6,7}}, to_apply=%add
+  ROOT %d = f32[16]{0} dynamic-slice(%r, %i), dynamic_slice_sizes={16}
+}
+
+%condition (state: (s32[], f32[64])) -> pred[] {
+  %limit = s32[]{:T(128)} constant(5)
+  %turn = s32[] get-tuple-element(%state), index=0
+  ROOT %less = pred[] compare(%turn, %limit), direction=LT
+}
+
+ENTRY %main (x: f32[8]) -> f32[8] {
+  %w = (s32[], f32[64]) while(%start), condition=%condition, body=%body
+  %p = f32[10]{0} collective-permute(%x), source_target_pairs={{0,1},{1,0}}
+  %a = (f32[6]{0}, f32[2]{0}) all-reduce(%x, %y), replica_groups=[4,2]<=[8], to_apply=%add
+  %s = (f32[8]{0}, f32[32]{0}) all-gather-start(%x), replica_groups={{0,1,2,3}}, dimensions={0}
+  ROOT %e = f32[32]{0} all-gather-done(%s)
+}
+"""
+
+
+def test_bytes_by_hand():
+    assert collectives.sent(TEXT) == {
+        # five turns of 64 * 32 bf16 numbers, and one of 32 float32 ones
+        "all-gather": 5 * 64 * 32 * 2 * 3 / 4 + 32 * 4 * 3 / 4,
+        "reduce-scatter": 5 * 64 * 4 * 3 / 4,
+        "collective-permute": 40.0,
+        "all-reduce": 2 * (6 + 2) * 4 * 1 / 2,
+    }
+
+
+def test_a_number_of_turns_that_xla_tells_is_taken():
+    known = 'body=%body, backend_config={"known_trip_count":{"n":"7"}}'
+    found = collectives.sent(TEXT.replace("body=%body", known))
+    assert found["reduce-scatter"] == 7 * 64 * 4 * 3 / 4
+
+
+def test_an_unknown_number_of_turns_is_refused():
+    with pytest.raises(ValueError, match="does not count up to a constant"):
+        collectives.sent(TEXT.replace("direction=LT", "direction=EQ"))
