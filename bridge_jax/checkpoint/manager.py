@@ -12,14 +12,13 @@ import dataclasses
 import json
 from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-import grain
 import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
-from bridge_jax.checkpoint import hashed_arrays, manifest, verified
+from bridge_jax.checkpoint import hashed_arrays, manifest, position, verified
 from bridge_jax.checkpoint.folders import FOLDER
 from bridge_jax.core import config as config_lib
 from bridge_jax.core import log, trees
@@ -27,15 +26,6 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 
 _SHOWN = 5  # problems named in one message
-
-
-@runtime_checkable
-class Iterator(Protocol):
-    """What a data iterator offers beside `__next__`: an exact position."""
-
-    def get_state(self) -> Any: ...
-
-    def set_state(self, state: Any) -> None: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +58,7 @@ class Checkpoints:
         handlers = {
             name: hashed_arrays.Handler() for name in ("params", "ema", "rest")
         } | {
-            "data": grain.checkpoint.CheckpointHandler(),
+            "data": position.Handler(),
             "about": ocp.JsonCheckpointHandler(),
         }
         self._manager = ocp.CheckpointManager(
@@ -95,7 +85,7 @@ class Checkpoints:
         params: Params,
         ema: Params | None,
         rest: Any,
-        data: Iterator,
+        data: position.Iterator,
         about: About,
     ) -> None:
         """Start saving `step`; returns once the arrays are copied off the devices.
@@ -106,7 +96,7 @@ class Checkpoints:
         items = {
             "params": hashed_arrays.Save(params),
             "rest": hashed_arrays.Save(rest),
-            "data": grain.checkpoint.CheckpointSave(_Position(data)),
+            "data": position.Save(data),
             "about": ocp.args.JsonSave(config_lib.plain(about)),
         }
         if ema is not None:
@@ -122,7 +112,7 @@ class Checkpoints:
         params: Params,
         ema: Params | None,
         rest: Any,
-        data: Iterator | None,
+        data: position.Iterator | None,
         about: About,
         step: int | None = None,
     ) -> tuple[int, Params, Params | None, Any]:
@@ -148,7 +138,7 @@ class Checkpoints:
             "rest": hashed_arrays.Restore(rest),
         }
         if data is not None:
-            items["data"] = grain.checkpoint.CheckpointRestore(_Position(data))
+            items["data"] = position.Restore(data)
         if ema is not None:
             items["ema"] = hashed_arrays.Restore(ema)
         self._check_shapes(step, {"params": params, "ema": ema, "rest": rest})
@@ -287,26 +277,6 @@ def open_existing(workdir: str | Path) -> Checkpoints:
     if not (Path(workdir) / FOLDER).is_dir():
         raise BridgeError(f"no checkpoints in {workdir}: is it a work directory?")
     return Checkpoints(workdir)
-
-
-class _Position:
-    """A data iterator as Grain's Orbax handler wants it: its state as bytes."""
-
-    def __init__(self, data: Iterator):
-        self._data = data
-
-    def get_state(self) -> bytes:
-        state = self._data.get_state()
-        return state if isinstance(state, bytes) else json.dumps(state).encode()
-
-    def set_state(self, state: bytes) -> None:
-        try:
-            self._data.set_state(json.loads(state))
-        except (UnicodeDecodeError, json.JSONDecodeError):
-            self._data.set_state(state)
-
-    def start_prefetch(self) -> None:
-        """Nothing: our iterators start when they are first asked."""
 
 
 @contextlib.contextmanager

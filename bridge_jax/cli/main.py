@@ -36,6 +36,7 @@ COMMANDS = (
     "assemble",
     "ckpt",
     "plan",
+    "plans",
     "bench",
 )
 EXIT_BAD_INPUT = 2

@@ -13,12 +13,9 @@ does not fit.
 """
 
 import argparse
-import dataclasses
 import json
 import os
-from math import isnan
 from pathlib import Path
-from typing import Any
 
 from bridge_jax.cli import arguments, outputs
 
@@ -65,14 +62,7 @@ def run(args: argparse.Namespace) -> None:
             plans.append(plan)
             print(table.text(plan), flush=True)
     if args.json is not None:
-        listed = [_plain(one) | {"fits": one.fits} for one in plans]
+        listed = [one.to_json() for one in plans]
         outputs.write_text(args.json, json.dumps(listed, indent=2) + "\n")
     if not all(one.fits for one in plans):
         raise SystemExit(EXIT_TOO_BIG)
-
-
-def _plain(plan: Any) -> dict[str, Any]:
-    """Its fields; what is not known is null, since JSON has no nan."""
-    fields = dataclasses.asdict(plan).items()
-    unknown = {name for name, one in fields if isinstance(one, float) and isnan(one)}
-    return {name: None if name in unknown else value for name, value in fields}

@@ -69,6 +69,26 @@ class Plan:
             return False
         return math.isnan(self.memory) or self.peak <= (1 - HEADROOM) * self.memory
 
+    def to_json(self) -> dict[str, Any]:
+        """Its fields and `fits`; what is not known is null, since JSON has no nan."""
+        fields = dataclasses.asdict(self)
+        unknown = {
+            name: None
+            for name, one in fields.items()
+            if isinstance(one, float) and math.isnan(one)
+        }
+        return fields | unknown | {"fits": self.fits}
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> "Plan":
+        """The inverse of `to_json`. Raises TypeError for other fields."""
+        known = {
+            name: math.nan if value is None else value
+            for name, value in told.items()
+            if name != "fits"
+        }
+        return cls(**known)
+
 
 def plans(
     config: Any, name: str, where: topology.Topology, kind: str = "training"

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from PIL import Image
 
-from bridge_jax.checkpoint import manager
+from bridge_jax.checkpoint import manager, position
 from bridge_jax.core import log
 from bridge_jax.core.types import Params
 from bridge_jax.train import goodput
@@ -52,7 +52,7 @@ class Save:
         self,
         every: int,
         checkpoints: manager.Checkpoints,
-        data: manager.Iterator,
+        data: position.Iterator,
         about: manager.About,
         ledger: goodput.Ledger,
     ):

@@ -53,6 +53,22 @@ def test_processes_share_every_row_once(counting, processes):
             assert sorted(np.concatenate(parts)) == list(range(first, first + size))
 
 
+def test_each_row_is_read_once_when_the_number_of_processes_changes(counting):
+    streams = {"a": {"source": counting, "batch": 8}}
+    state, read = None, []
+    for processes in (4, 2, 1, 4):
+        readers = [batches(streams, rank, processes) for rank in range(processes)]
+        if state is not None:
+            for reader in readers:
+                reader.set_state(json.loads(state))
+        for _ in range(3):
+            read += [int(i) for one in readers for i in next(one)["a"]["index"]]
+        states = {json.dumps(reader.get_state()) for reader in readers}
+        assert len(states) == 1  # equal, so any of them is everybody's
+        state = states.pop()
+    assert sorted(read) == list(range(4 * 3 * 8))
+
+
 def test_continues_exactly_where_it_stopped():
     streams = {
         "generate": {"source": "shapes_generate", "batch": 2},

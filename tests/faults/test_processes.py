@@ -19,14 +19,36 @@ def four(tmp_path_factory):
     return workdir, processes.run(workdir, 4, 2, STEPS)[0]
 
 
-def test_four_processes_are_one(four, tmp_path):
-    _, losses = four
-    alone, _ = processes.run(tmp_path / "one", 1, 8, STEPS)
-    assert losses.keys() == alone.keys() == set(range(1, STEPS + 1))
-    for step in alone:
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """Losses of one process with eight devices, twice as long."""
+    workdir = tmp_path_factory.mktemp("one") / "run"
+    return processes.run(workdir, 1, 8, 2 * STEPS)[0]
+
+
+def same_losses(losses, alone):
+    for step, figures in losses.items():
         for name in COMPARED:
             wanted = pytest.approx(alone[step][name], rel=1e-6, abs=1e-7)
-            assert losses[step][name] == wanted, (step, name)
+            assert figures[name] == wanted, (step, name)
+
+
+def test_four_processes_are_one(four, alone):
+    _, losses = four
+    assert losses.keys() == set(range(1, STEPS + 1))
+    same_losses(losses, alone)
+
+
+def test_two_then_one_then_four_processes_go_on(four, alone, tmp_path):
+    """Another batch, or a row read twice, would be another loss."""
+    workdir = tmp_path / "run"
+    shutil.copytree(four[0], workdir)
+    at = STEPS
+    for count in (2, 1, 4):
+        losses, _ = processes.run(workdir, count, 8 // count, at + 2, resume=True)
+        assert losses.keys() == {at + 1, at + 2}
+        same_losses(losses, alone)
+        at += 2
 
 
 def test_a_used_directory_is_refused_by_all(four):
