@@ -12,11 +12,19 @@ WORKER = Path(__file__).with_name("worker.py")
 
 
 def launch(
-    workdir, processes, devices, steps, resume=False, hang_seconds=0, stuck_after=0
+    workdir,
+    processes,
+    devices,
+    steps,
+    resume=False,
+    hang_seconds=0,
+    stuck_after=0,
+    pause=0.0,
 ):
     """The running processes of a job, not waited for.
 
-    With `stuck_after` the last process gets no data after so many steps.
+    With `stuck_after` the last process gets no data after so many steps; every step
+    takes at least `pause` seconds.
     """
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -30,6 +38,7 @@ def launch(
         "resume": resume,
         "hang_seconds": hang_seconds,
         "stuck_after": stuck_after,
+        "pause": pause,
     }
     file = Path(f"{workdir}.job.json")
     file.write_text(json.dumps(job))

@@ -37,6 +37,23 @@ assert jax.device_count() == job["processes"] * job["devices"]
 losses = toy.Losses()
 
 
+class Slow:
+    """Data that takes its time."""
+
+    def __init__(self, data, seconds):
+        self.data, self.seconds = data, seconds
+
+    def __next__(self):
+        time.sleep(self.seconds)
+        return next(self.data)
+
+    def get_state(self):
+        return self.data.get_state()
+
+    def set_state(self, state):
+        self.data.set_state(state)
+
+
 class Stuck:
     """The last process's data, which never comes after some steps."""
 
@@ -59,6 +76,8 @@ class Stuck:
 data = toy.data(share=index, shares=job["processes"])
 if job["stuck_after"] and index == job["processes"] - 1:
     data = Stuck(data, job["stuck_after"])
+if job["pause"]:
+    data = Slow(data, job["pause"])
 run = toy.run(
     job["workdir"],
     job["steps"],

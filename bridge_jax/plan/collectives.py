@@ -79,7 +79,8 @@ def _walk(
             kind = match[2]
             if kind == "all-reduce" and "all-reduce-scatter" in name:
                 kind = "reduce-scatter"
-            size = _received(kind, _bytes(match[1], bool(match[3])), _group(line), name)
+            pairs = bool(match[3]) and kind != "all-reduce"
+            size = _received(kind, _bytes(match[1], pairs), _group(line), name)
             yield kind, size, times
         elif match := _CALLED.search(line):
             for called in re.split(r", ", match[1]):
@@ -97,13 +98,21 @@ def _turns(line: str, condition: list[str]) -> int:
     return limits[0]
 
 
-def _bytes(shapes: str, started: bool) -> float:
-    """Size of an operation's result: of the last array where it was only started."""
-    sizes = []
-    for kind, dimensions in _ARRAY.findall(shapes):
-        count = math.prod(int(side) for side in dimensions.split(",") if side)
-        sizes.append(float(count * _SIZES.get(kind, 0)))
-    return (max(sizes) if started else sum(sizes)) if sizes else 0.0
+def _bytes(shapes: str, pairs: bool) -> float:
+    """Size of an operation's result.
+
+    `pairs`: it was only started, and its inputs stand before its results, perhaps with
+    counters of the backend behind them.
+    """
+    arrays = _ARRAY.findall(shapes)
+    if pairs:
+        arrays = [one for one in arrays if one != ("u32", "")]
+        arrays = arrays[len(arrays) // 2 :]
+    return sum(
+        float(_SIZES.get(kind, 0))
+        * math.prod(int(side) for side in dimensions.split(",") if side)
+        for kind, dimensions in arrays
+    )
 
 
 def _group(line: str) -> int:

@@ -126,7 +126,7 @@ def _plan(
         refusal = _short(str(error))
     else:
         temporary, peak = _memory(compiled)
-        wires = collectives.sent(compiled.as_text() or "")
+        wires = _wires(compiled)
     held = _bytes(program.state)
     counted = _bytes(program.params) + _bytes(program.averaged)
     plan = Plan(
@@ -160,7 +160,7 @@ def fsdp_bytes(program: programs.Program) -> float:
 
     Two bytes a number: a gather for the forward and one for the backward pass, and a
     reduction of the gradient, where it trains; one gather where it does not. What lies
-    whole on every device is gathered never, and its gradient reduced twice as dear.
+    whole on every device does not count.
     """
     trained = {id(leaf) for leaf in jax.tree.leaves(program.trainable)}
     total = 0.0
@@ -176,7 +176,12 @@ def fsdp_bytes(program: programs.Program) -> float:
 
 
 def _projected(plan: Plan, peak: hardware.Peak) -> float:
-    """The longest of: arithmetic at the peak, wires, touching all memory once."""
+    """The longest of: arithmetic at the peak, wires, touching all memory once.
+
+    nan where the peak is not known or the compiler refused.
+    """
+    if plan.refusal:
+        return math.nan
     arithmetic = (sum(plan.flops.values()) + plan.again) / plan.devices / peak.flops
     wires = sum(plan.wires.values()) / peak.link
     memory = plan.peak * topology.GIB / peak.memory
@@ -190,6 +195,14 @@ def _memory(compiled: Any) -> tuple[float, float]:
     kept = memory.output_size_in_bytes - memory.alias_size_in_bytes
     peak = (memory.argument_size_in_bytes + kept) / topology.GIB + temporary
     return temporary, peak
+
+
+def _wires(compiled: Any) -> dict[str, float]:
+    try:
+        text = compiled.as_text() or ""
+    except jax.errors.JaxRuntimeError:
+        return {}  # jax 0.10 cannot print some TPU programs back
+    return collectives.sent(text)
 
 
 def _count(tree: Any) -> int:

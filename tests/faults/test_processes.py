@@ -1,7 +1,10 @@
 """Several processes are one run: the same losses, one checkpoint, one verdict."""
 
 import json
+import re
 import shutil
+import signal
+import time
 
 import processes
 import pytest
@@ -49,6 +52,29 @@ def test_two_then_one_then_four_processes_go_on(four, alone, tmp_path):
         assert losses.keys() == {at + 1, at + 2}
         same_losses(losses, alone)
         at += 2
+
+
+def test_sigterm_of_one_is_saved_by_all_at_one_step(alone, tmp_path):
+    workdir = tmp_path / "run"
+    started = processes.launch(workdir, 2, 4, 100, pause=0.3)
+    steps = workdir / "checkpoints"
+    deadline = time.monotonic() + 120
+    while not (steps / "2").is_dir():  # so that it comes in the middle of the run
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    started[1].send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    ended = processes.finish(started, 60)
+    assert time.monotonic() - began < 30
+    assert [code for code, _ in ended] == [42, 42], ended[1][1][-600:]
+    [saved] = re.findall(r"interrupted: step (\d+) is saved", ended[0][1])
+    assert 2 <= int(saved) < 100 and (steps / saved).is_dir()
+    assert manifest.problems(steps / saved) == []
+    at = int(saved)
+    losses, _ = processes.run(workdir, 2, 4, at + 1, resume=True)
+    assert losses.keys() == {at + 1}
+    if at + 1 in alone:
+        same_losses(losses, alone)
 
 
 def test_a_used_directory_is_refused_by_all(four):

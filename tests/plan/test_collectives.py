@@ -31,6 +31,9 @@ ENTRY %main (x: f32[8]) -> f32[8] {
   %p = f32[10]{0} collective-permute(%x), source_target_pairs={{0,1},{1,0}}
   %a = (f32[6]{0}, f32[2]{0}) all-reduce(%x, %y), replica_groups=[4,2]<=[8], to_apply=%add
   %s = (f32[8]{0}, f32[32]{0}) all-gather-start(%x), replica_groups={{0,1,2,3}}, dimensions={0}
+  %t = (f32[32]{0}, f32[4]{0}) reduce-scatter-start(%x), replica_groups={{0,1,2,3,4,5,6,7}}
+  %u = ((f32[2]{0}, f32[3]{0}), (f32[4]{0}, f32[6]{0})) all-gather-start(%x, %y), replica_groups={{0,1}}
+  %v = (f32[9]{0}, f32[9]{0}, u32[], u32[]) collective-permute-start(%x), source_target_pairs={{0,1}}
   ROOT %e = f32[32]{0} all-gather-done(%s)
 }
 """
@@ -39,9 +42,9 @@ ENTRY %main (x: f32[8]) -> f32[8] {
 def test_bytes_by_hand():
     assert collectives.sent(TEXT) == {
         # five turns of 64 * 32 bf16 numbers, and one of 32 float32 ones
-        "all-gather": 5 * 64 * 32 * 2 * 3 / 4 + 32 * 4 * 3 / 4,
-        "reduce-scatter": 5 * 64 * 4 * 3 / 4,
-        "collective-permute": 40.0,
+        "all-gather": 5 * 64 * 32 * 2 * 3 / 4 + 32 * 4 * 3 / 4 + 40 / 2,
+        "reduce-scatter": 5 * 64 * 4 * 3 / 4 + 4 * 4 * 7,
+        "collective-permute": 40.0 + 36.0,
         "all-reduce": 2 * (6 + 2) * 4 * 1 / 2,
     }
 
@@ -49,7 +52,7 @@ def test_bytes_by_hand():
 def test_a_number_of_turns_that_xla_tells_is_taken():
     known = 'body=%body, backend_config={"known_trip_count":{"n":"7"}}'
     found = collectives.sent(TEXT.replace("body=%body", known))
-    assert found["reduce-scatter"] == 7 * 64 * 4 * 3 / 4
+    assert found["reduce-scatter"] == 7 * 64 * 4 * 3 / 4 + 4 * 4 * 7
 
 
 def test_an_unknown_number_of_turns_is_refused():
