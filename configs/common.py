@@ -88,6 +88,8 @@ def published(size, *names):
     for name in names:
         if name not in ("vae", "projector", "retrieval"):
             config[name].update(dtype="bfloat16", remat="full", scan=True)
+        if name in ("vlm", "dit"):
+            config[name].attention = "auto"  # splash on TPU
     if "vlm" in config:
         config.vlm.size = size
     if "projector" in config:

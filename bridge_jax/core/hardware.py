@@ -1,4 +1,4 @@
-"""What makers publish of their accelerators; nothing here was measured by us.
+"""What makers publish of their accelerators; nothing of it was measured by us.
 
 Sources: https://cloud.google.com/tpu/docs (v4, v5p, v5e, v6e) and NVIDIA's data sheets
 (A100, H100 SXM, H200, B200), dense bfloat16.
@@ -6,6 +6,8 @@ Sources: https://cloud.google.com/tpu/docs (v4, v5p, v5e, v6e) and NVIDIA's data
 
 import dataclasses
 import math
+
+import jax
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,3 +42,9 @@ PEAKS = {
 def peak(kind: str) -> Peak:
     """Of a `jax.Device.device_kind`; nan where it is not known."""
     return PEAKS.get(kind, UNKNOWN)
+
+
+def platform() -> str:
+    """Of the devices that the program being traced is for: "cpu", "gpu", "tpu"."""
+    device = jax.sharding.get_abstract_mesh().abstract_device
+    return device.platform if device is not None else jax.default_backend()

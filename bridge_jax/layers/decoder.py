@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from bridge_jax.core.types import dtype
-from bridge_jax.layers import attention, linear, norm, rope, stack
+from bridge_jax.layers import attention, linear, norm, packed, rope, stack
 from bridge_jax.layers import kv_cache as kv
 
 
@@ -20,6 +20,7 @@ class Config(Protocol):
     Attributes:
       qkv_bias: whether queries, keys and values have biases (Qwen2) or none (LLaMA).
       tied_embeddings: the output head is the input table.
+      attention: a name of `packed.KERNELS`, for training and prefill without a cache.
       remat: a name of `stack.POLICIES`.
       scan: whether training runs the layers as a loop, see `stack.fold`.
     """
@@ -33,6 +34,7 @@ class Config(Protocol):
     ffn_size: int
     eps: float
     tied_embeddings: bool
+    attention: str
     remat: str
     scan: bool
     dtype: str
@@ -51,8 +53,9 @@ class Attention(nn.Module):
     def __call__(self, x, cos, sin, mask, memory=None):
         """x [B, T, hidden] -> ([B, T, hidden], memory).
 
-        `memory` is (keys, values, start): one layer's cache and the first slot to
-        write; the new memory comes back as (keys, values).
+        `mask` is what `packed.sight` says for the config's kernel, but bool where
+        there is a memory. `memory` is (keys, values, start): one layer's cache and the
+        first slot to write; the new memory comes back as (keys, values).
         """
         config = self.config
         width = config.head_dim
@@ -67,11 +70,13 @@ class Attention(nn.Module):
         q = rope.apply_half(attention.split_heads(query(x), config.heads), cos, sin)
         k = rope.apply_half(attention.split_heads(key(x), config.kv_heads), cos, sin)
         v = attention.split_heads(value(x), config.kv_heads)
+        kernel = config.attention
         if memory is not None:
             keys, values, start = memory
             k, v = kv.write(keys, k, start), kv.write(values, v, start)
-            memory = (k, v)
-        x = attention.merge_heads(attention.attend(q, k, v, mask=mask))
+            memory, kernel = (k, v), "xla"
+        x = packed.attend(q, k, v, mask, causal=True, kernel=kernel)
+        x = attention.merge_heads(x)
         return _dense(config, config.hidden_size, ("heads", "embed"), "out")(x), memory
 
 
@@ -144,7 +149,8 @@ class Decoder(nn.Module):
         x = embeddings.astype(dtype(config.dtype))
         x = linear.constrain(x, ("batch", "seq", "embed"))
         if cache is None:
-            x = self._train(x, cos, sin, causal_mask(segments))
+            seen = packed.sight(segments, causal=True, kernel=config.attention)
+            x = self._train(x, cos, sin, seen)
         else:
             x, cache = self._decode(x, cos, sin, segments, cache)
         hidden = self.norm(x)
@@ -177,14 +183,6 @@ class Decoder(nn.Module):
         """hidden [B, T, hidden] -> float32 [B, T, vocab]."""
         table = self.embed_tokens if self.config.tied_embeddings else self.head
         return table.attend(hidden)
-
-
-def causal_mask(segments: jax.Array) -> jax.Array:
-    """segments [B, T] -> bool [B, 1, T, T]: earlier, same segment, not padding."""
-    same = segments[:, :, None] == segments[:, None, :]
-    index = jnp.arange(segments.shape[1])
-    causal = index[:, None] >= index[None, :]
-    return (same & (segments != 0)[:, None, :] & causal[None])[:, None]
 
 
 def _dense(

@@ -3,7 +3,7 @@
 import dataclasses
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.layers import stack
+from bridge_jax.layers import packed, stack
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,7 @@ class Config:
     Attributes:
       qkv_bias: True for Qwen2, False for LLaMA.
       scaling: of rotary frequencies, or None.
+      attention: a name of `packed.KERNELS`.
       remat: a name of `stack.POLICIES`.
       scan: run the layers as a loop while training, see `stack.fold`.
     """
@@ -48,6 +49,7 @@ class Config:
     eps: float = 1e-6
     dtype: str = "float32"
     param_dtype: str = "float32"
+    attention: str = "xla"
     remat: str = "none"
     scan: bool = False
 
@@ -57,7 +59,7 @@ class Config:
             problems.append(f"kv_heads {self.kv_heads} must divide heads {self.heads}")
         if self.head_dim % 2:
             problems.append(f"head_dim {self.head_dim} must be even")
-        problems += stack.problems(self.remat)
+        problems += packed.problems(self.attention) + stack.problems(self.remat)
         if problems:
             raise BridgeError("decoder_lm config: " + "; ".join(problems))
 

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from bridge_jax.layers import attention, linear, norm, rope
+from bridge_jax.layers import attention, linear, norm, packed, rope
 from bridge_jax.models.hunyuan_dit.config import Config
 from bridge_jax.models.hunyuan_dit.embed import Mlp, dense
 
@@ -24,7 +24,8 @@ class SelfAttention(nn.Module):
         query, key, value = unstack_heads(qkv, 3, config.heads)
         query = rope.apply_interleaved(head_norm(config, "query_norm")(query), *rotary)
         key = rope.apply_interleaved(head_norm(config, "key_norm")(key), *rotary)
-        out = attention.merge_heads(attention.attend(query, key, value))
+        out = packed.attend(query, key, value, kernel=config.attention)
+        out = attention.merge_heads(out)
         return dense(config, config.hidden, ("heads", "embed"), "output")(out)
 
 
@@ -53,7 +54,8 @@ class CrossAttention(nn.Module):
         pair = dense(config, 2 * config.hidden, axes, "key_value")(text)
         key, value = unstack_heads(pair, 2, config.heads)
         key = head_norm(config, "key_norm")(key)
-        out = attention.merge_heads(attention.attend(query, key, value))
+        out = packed.attend(query, key, value, kernel=config.attention)
+        out = attention.merge_heads(out)
         out = dense(config, config.hidden, ("heads", "embed"), "output")(out)
         return out.reshape(shape)
 

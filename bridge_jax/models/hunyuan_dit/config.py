@@ -3,7 +3,7 @@
 import dataclasses
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.layers import stack
+from bridge_jax.layers import packed, stack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Config:
     norm_eps: float = 1e-6
     dtype: str = "float32"
     param_dtype: str = "float32"
+    attention: str = "xla"  # a name of `packed.KERNELS`
     remat: str = "none"  # a name of `stack.POLICIES`
     scan: bool = False  # run the blocks as loops, see `stack.fold`
 
@@ -54,7 +55,7 @@ class Config:
             problems.append(
                 f"input_size {self.input_size} must be a multiple of patch {self.patch}"
             )
-        problems += stack.problems(self.remat)
+        problems += packed.problems(self.attention) + stack.problems(self.remat)
         if self.time_frequencies % 2:
             problems.append(f"time_frequencies {self.time_frequencies} must be even")
         if problems:

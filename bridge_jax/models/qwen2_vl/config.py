@@ -3,7 +3,7 @@
 import dataclasses
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.layers import stack
+from bridge_jax.layers import packed, stack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Config:
     """The whole model. Raises BridgeError for sizes that cannot fit together.
 
     Attributes:
+      attention: a name of `packed.KERNELS`.
       remat: a name of `stack.POLICIES`, for tower and decoder.
       scan: run both as loops while training, see `stack.fold`.
     """
@@ -60,6 +61,7 @@ class Config:
     pad: int = 151643
     dtype: str = "float32"
     param_dtype: str = "float32"
+    attention: str = "xla"
     remat: str = "none"
     scan: bool = False
 
@@ -83,7 +85,7 @@ class Config:
             problems.append(
                 f"vision.dim {self.vision.dim} must be a multiple of 4 x vision.heads"
             )
-        problems += stack.problems(self.remat)
+        problems += packed.problems(self.attention) + stack.problems(self.remat)
         if problems:
             raise BridgeError("qwen2_vl config: " + "; ".join(problems))
 

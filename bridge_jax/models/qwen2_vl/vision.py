@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from bridge_jax.core.types import dtype
-from bridge_jax.layers import attention, linear, mlp, norm, rope, stack
+from bridge_jax.layers import attention, linear, mlp, norm, packed, rope, stack
 from bridge_jax.models.qwen2_vl.config import Config
 
 
@@ -20,7 +20,7 @@ class Attention(nn.Module):
 
     @nn.compact
     def __call__(self, x, cos, sin, mask):
-        """x [B, P, D], cos/sin [B, 1, P, h], mask [B, 1, P, P] -> [B, P, D]."""
+        """x [B, P, D], cos/sin [B, 1, P, h], mask from `packed.sight` -> [B, P, D]."""
         vision = self.config.vision
         qkv = _dense(self.config, 3 * vision.dim, ("embed", "heads"), "qkv")(x)
         q, k, v = (
@@ -28,7 +28,8 @@ class Attention(nn.Module):
             for part in jnp.split(qkv, 3, axis=-1)
         )
         q, k = rope.apply_half(q, cos, sin), rope.apply_half(k, cos, sin)
-        x = attention.merge_heads(attention.attend(q, k, v, mask=mask))
+        x = packed.attend(q, k, v, mask, kernel=self.config.attention)
+        x = attention.merge_heads(x)
         return _dense(self.config, vision.dim, ("heads", "embed"), "out")(x)
 
 
@@ -104,7 +105,7 @@ class VisionTower(nn.Module):
         )(x)
         x = linear.constrain(x, ("batch", "seq", "embed"))
         cos, sin = axial_rotary(coordinates, vision.head_dim, vision.theta)
-        mask = frame_mask(segments)
+        mask = packed.sight(segments, causal=False, kernel=config.attention)
         block = stack.remat(Block, config.remat, config.scan)
         blocks = [block(config, name=f"blocks_{i}") for i in range(vision.depth)]
 
@@ -127,12 +128,6 @@ def axial_rotary(
     angles = angles.reshape(*coordinates.shape[:2], head_dim // 2)
     angles = jnp.concatenate([angles, angles], axis=-1)[:, None]
     return jnp.cos(angles), jnp.sin(angles)
-
-
-def frame_mask(segments: jax.Array) -> jax.Array:
-    """segments [B, P] -> bool [B, 1, P, P], True within one frame and never padding."""
-    same = segments[:, :, None] == segments[:, None, :]
-    return (same & (segments != 0)[:, None, :])[:, None]
 
 
 def _dense(config: Config, features: int, axes: tuple[str, str], name: str):

@@ -1,0 +1,83 @@
+"""Kernels by name give what XLA gives; splash is interpreted here."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bridge_jax.core import hardware
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.layers import packed
+from bridge_jax.sharding import place
+
+SEGMENTS = np.concatenate(
+    [np.full((2, 60), 1), np.full((2, 70), 2), np.zeros((2, 20))], axis=1
+).astype(np.int32)
+
+
+def drawn(rows=2, heads=4, shared=2, length=150, keys=150, width=40, dtype="float32"):
+    rng = np.random.default_rng(0)
+    shapes = (rows, heads, length, width), (rows, shared, keys, width)
+    q, k, v = (rng.normal(size=shapes[i > 0]) for i in range(3))
+    return tuple(jnp.asarray(x, dtype) for x in (q, k, v))
+
+
+def run(kernel, q, k, v, segments=None, causal=False):
+    """Output where it means something, and its gradients."""
+
+    def masked(q, k, v):
+        seen = None
+        if segments is not None:
+            seen = packed.sight(jnp.asarray(segments), causal, kernel)
+        out = packed.attend(q, k, v, seen, causal=causal, kernel=kernel)
+        if segments is None:
+            return out
+        return jnp.where((segments != 0)[:, None, :, None], out, 0.0)
+
+    def loss(*qkv):
+        return jnp.sum(jnp.sin(masked(*qkv).astype(jnp.float32)))
+
+    return masked(q, k, v), *jax.grad(loss, (0, 1, 2))(q, k, v)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_splash_sees_what_xla_sees(causal):
+    qkv = drawn()
+    wanted = run("xla", *qkv, SEGMENTS, causal)
+    found = run("splash", *qkv, SEGMENTS, causal)
+    for one, other in zip(wanted, found, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_splash_without_segments_sees_all_keys_and_no_padding():
+    qkv = drawn(keys=333)
+    for one, other in zip(run("xla", *qkv), run("splash", *qkv), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_splash_is_cut_by_rows_and_heads():
+    qkv = drawn(rows=4, length=128, keys=128)
+    segments = np.repeat([[1], [1], [2], [1]], 128, 1).astype(np.int32)
+    wanted = run("xla", *qkv, segments, True)
+    layout = place.make({"data": 2, "fsdp": 2, "tensor": 2}, "fsdp_tp")
+    with layout.scope():
+        found = jax.jit(lambda *qkv: run("splash", *qkv, segments, True))(*qkv)
+    for one, other in zip(wanted, found, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_auto_is_xla_here_and_splash_for_tpus(monkeypatch):
+    qkv = drawn(length=20, keys=20)
+    np.testing.assert_array_equal(run("auto", *qkv)[0], run("xla", *qkv)[0])
+    monkeypatch.setattr(hardware, "platform", lambda: "tpu")
+    segments = jnp.ones((2, 20), jnp.int32)
+    assert packed.sight(segments, True, "auto").shape == (2, 20)
+    assert packed.sight(segments, True, "xla").shape == (2, 1, 20, 20)
+
+
+def test_cudnn_says_which_types_it_has():
+    with pytest.raises(BridgeError, match="needs dtype bfloat16 or float16"):
+        packed.attend(*drawn(), kernel="cudnn")
+    assert packed.problems("cudn") == [
+        "attention 'cudn' must be one of xla, splash, cudnn, auto"
+    ]
