@@ -26,7 +26,7 @@ def get_config(variant=""):
             processor=dict(common.PUBLISHED_PROCESSOR),
             streams=dict(
                 main=dict(
-                    source="shapes_instruct", batch=128, length=1024, **common.IMAGE
+                    source="shapes_instruct", batch=256, length=1024, **common.IMAGE
                 )
             ),
             objectives=dict(sft=dict(weight=1.0)),

@@ -39,7 +39,7 @@ def alignment(size):
                 generate=dict(
                     source="shapes_generate", batch=256, length=512, image_size=512
                 ),
-                edit=dict(source="shapes_edit", batch=64, length=384, **common.IMAGE),
+                edit=dict(source="shapes_edit", batch=256, length=384, **common.IMAGE),
                 retrieve=dict(
                     source="shapes_retrieve",
                     batch=512,

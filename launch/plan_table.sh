@@ -26,3 +26,26 @@ plan() {
     --topology "$where" --json "$file" "$@" || status=$?
   [ "$status" -le 1 ] || exit "$status"
 }
+
+everywhere=(h200-8 h200-32 v5p-64 v5p-128 2xv5p-64 v6e-256 v5e-256 v4-32)
+recipes=(
+  stage1_omnibridge_7b
+  stage1_omnibridge_7b:lora
+  pretrain_vlm_7b
+  pretrain_dit_g
+  stage2_omnibridge_7b
+)
+for where in "${everywhere[@]}"; do
+  for recipe in "${recipes[@]}"; do
+    plan "$recipe" "$where"
+  done
+  plan stage2_omnibridge_7b "$where" --program sampling
+done
+plan stage1_omnibridge_7b:72b-lora v5p-128
+
+# Too big, and told so.
+plan stage1_omnibridge_7b h200-1
+plan stage1_omnibridge_7b:72b v4-32
+plan pretrain_vlm_7b v5e-16
+
+"$python" -m bridge_jax plans "$plans"/*.json --into README.md

@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     # A device of this machine would take no part; with libtpu jax would look for a TPU.
     os.environ["JAX_PLATFORMS"] = "cpu"
+    os.environ["BRIDGE_JAX_CACHE"] = ""  # programs for absent devices cannot be kept
     arguments.start(args)
     from bridge_jax.cli import resolve
     from bridge_jax.plan import fit, table, topology

@@ -82,9 +82,19 @@ def _products(jaxpr: Any, outer: frozenset, times: float) -> Iterator[tuple]:
             ]
             yield from max(branches, key=lambda one: sum(flops for _, flops in one))
         else:
-            inner = times * params["length"] if name == "scan" else times
             for inside in _programs(params):
-                yield from _products(inside, scopes, inner)
+                yield from _products(inside, scopes, times * _turns(name, params))
+
+
+def _turns(name: str, params: dict[str, Any]) -> float:
+    """How often what is inside of an equation runs, over all devices."""
+    if name == "scan":
+        return params["length"]
+    if name == "pallas_call":
+        return math.prod(params["grid_mapping"].grid)
+    if name == "shard_map":
+        return params["mesh"].size
+    return 1.0
 
 
 def _programs(params: dict[str, Any]) -> Iterator[Any]:

@@ -26,7 +26,7 @@ _CALLED = re.compile(
 )
 _WHILE = re.compile(r" while\(.*condition=%?([\w.\-]+), body=%?([\w.\-]+)")
 _KNOWN = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
-_LIMIT = re.compile(r"= s(?:32|64)\[\][^ ]* constant\((\d+)\)")
+_LIMIT = re.compile(r"= [su](?:32|64)\[\][^ ]* constant\((\d+)\)")
 _OPERATION = re.compile(rf"= (.*?) ({'|'.join(KINDS)})(-start)?\(")
 
 

@@ -2,8 +2,10 @@
 
 import dataclasses
 import math
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -116,8 +118,11 @@ def _plan(
     layout, count = program.layout, program.count
     refusal, temporary, peak, wires = "", math.nan, math.nan, {}
     try:
-        with layout.scope():
-            compiled = program.traced.lower().compile()
+        with layout.scope(), tempfile.TemporaryDirectory() as folder:
+            # jax 0.10 cannot print every TPU program back; the compiler itself can.
+            dump = {"xla_dump_to": folder, "xla_dump_hlo_as_text": True}
+            compiled = program.traced.lower().compile(compiler_options=dump)
+            wires = collectives.sent(_text(Path(folder)))
     except BridgeError:
         raise
     except Exception as error:
@@ -126,7 +131,6 @@ def _plan(
         refusal = _short(str(error))
     else:
         temporary, peak = _memory(compiled)
-        wires = _wires(compiled)
     held = _bytes(program.state)
     counted = _bytes(program.params) + _bytes(program.averaged)
     plan = Plan(
@@ -197,12 +201,15 @@ def _memory(compiled: Any) -> tuple[float, float]:
     return temporary, peak
 
 
-def _wires(compiled: Any) -> dict[str, float]:
-    try:
-        text = compiled.as_text() or ""
-    except jax.errors.JaxRuntimeError:
-        return {}  # jax 0.10 cannot print some TPU programs back
-    return collectives.sent(text)
+def _text(folder: Path) -> str:
+    """The optimised program that the compiler left in a folder."""
+    found = [
+        path
+        for path in folder.glob("*after_optimizations.txt")
+        if "ENTRY" in path.read_text()
+    ]
+    largest = max(found, key=lambda path: path.stat().st_size, default=None)
+    return "" if largest is None else largest.read_text()
 
 
 def _count(tree: Any) -> int:

@@ -24,7 +24,7 @@ def text(plan: fit.Plan) -> str:
         ),
         f"  {_arithmetic(plan)}",
     ]
-    if not plan.refusal:
+    if plan.wires:
         lines.append(f"  {_wires(plan)}")
     if not math.isnan(plan.projected):
         lines.append(f"  projected, not measured: at least {plan.projected:.3f} s")
@@ -51,7 +51,7 @@ def markdown(plans: Sequence[fit.Plan]) -> str:
             f"{one.topology} ({_mesh(one)})",
             f"{one.state:.2f}, {one.peak:.2f}, {one.memory:.2f}",
             f"{model / 1e15:.3g} ({one.again / 1e15:.3g})",
-            f"{sum(one.wires.values()) / 1e9:.3g}" if one.wires else "?",
+            f"{sum(one.wires.values()) / 1e9:.3g}" if one.wires else "0",
             f"{one.projected:.3g}",
             "compiled and fits" if one.fits else "does not fit",
         ]
@@ -100,8 +100,6 @@ def _arithmetic(plan: fit.Plan) -> str:
 
 
 def _wires(plan: fit.Plan) -> str:
-    if not plan.wires:
-        return "what a device receives is not known: the program could not be printed"
     kinds = ", ".join(
         f"{kind} {size / topology.GIB:.3g}" for kind, size in plan.wires.items()
     )

@@ -1,12 +1,16 @@
 """Counts of arithmetic: by hand, and against XLA's own where nothing is a loop."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import pytest
 
 from bridge_jax.core import flops
+from bridge_jax.layers import packed
 from bridge_jax.models import build
+from bridge_jax.sharding import place
 
 # Sizes at which products dwarf the rest, and nothing is a loop.
 MODELS = {
@@ -119,3 +123,19 @@ def test_what_nothing_reads_is_not_counted():
         return x
 
     assert counted(run, jnp.zeros((4, 4))).model == 5 * 2 * 4**3
+
+
+def test_kernels_count_as_xla_does_over_all_devices():
+    """Splash of whole blocks: every device its share, every block once."""
+
+    def run(kernel, q, k, v):
+        return packed.attend(q, k, v, kernel=kernel)
+
+    layout = place.make({"data": 2, "fsdp": 2, "tensor": 2}, "fsdp_tp")
+    shapes = [jax.ShapeDtypeStruct((8, 4, 1024, 128), "float32")] * 3
+    found = []
+    with layout.scope():
+        for kernel in ("xla", "splash"):
+            traced = jax.jit(functools.partial(run, kernel)).trace(*shapes)
+            found.append(flops.count(traced.jaxpr, ()).model)
+    assert found[0] == found[1] == 2 * 2 * 8 * 4 * 1024 * 1024 * 128
