@@ -20,11 +20,12 @@ def launch(
     hang_seconds=0,
     stuck_after=0,
     pause=0.0,
+    full_after=0,
 ):
     """The running processes of a job, not waited for.
 
     With `stuck_after` the last process gets no data after so many steps; every step
-    takes at least `pause` seconds.
+    takes at least `pause` seconds; after `full_after` steps no file can grow.
     """
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -39,6 +40,7 @@ def launch(
         "hang_seconds": hang_seconds,
         "stuck_after": stuck_after,
         "pause": pause,
+        "full_after": full_after,
     }
     file = Path(f"{workdir}.job.json")
     file.write_text(json.dumps(job))

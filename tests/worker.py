@@ -6,6 +6,7 @@ losses of every step in WORKDIR.losses.json.
 
 import json
 import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ if job["processes"] > 1:
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 from bridge_jax.core import runtime
+from bridge_jax.core.errors import BridgeError
 
 runtime.start()
 
@@ -35,6 +37,20 @@ jax.config.update("jax_disable_most_optimizations", True)
 assert jax.process_count() == job["processes"]
 assert jax.device_count() == job["processes"] * job["devices"]
 losses = toy.Losses()
+
+
+class Full:
+    """After a step no file of this process takes another byte, as on a full disk."""
+
+    every = 1
+
+    def __init__(self, step):
+        self.step = step
+
+    def __call__(self, step, state, figures):
+        if step == self.step:
+            _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, most))
 
 
 class Slow:
@@ -84,12 +100,16 @@ run = toy.run(
     where=toy.layout(None, data=2, fsdp=-1),
     config=optim.OptimConfig(learning_rate=1e-2, ema_decay=0.5),
     data=data,
-    hooks=(losses,),
+    hooks=(losses, Full(job["full_after"])),
     checkpoint_every=2,
     keep=9,
     resume=job["resume"],
     hang_seconds=job["hang_seconds"],
 )
-loop.train(run)
+try:
+    loop.train(run)
+except BridgeError as error:  # as the command line ends
+    print(f"bridge: {error}", flush=True)
+    os._exit(runtime.EXIT_BAD_INPUT)
 if index == 0:
     Path(f"{job['workdir']}.losses.json").write_text(json.dumps(losses.seen))

@@ -152,7 +152,9 @@ class Checkpoints:
             self._manager.wait_until_finished()
 
     def close(self) -> None:
-        self._manager.close()
+        """Waits as `wait` does."""
+        with _loud(f"cannot finish saving in {self.directory}"):
+            self._manager.close()
 
     def _set_aside_after(self, step: int) -> None:
         newer = [other for other in self._manager.all_steps() if other > step]

@@ -12,6 +12,8 @@ import numpy as np
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
+from bridge_jax.core import errors
+
 # These have their own place in the line; everything else follows the loss.
 _HEAD = ("seconds", "flops_per_second", "samples_per_second", "loss")
 
@@ -93,7 +95,7 @@ class Writer:
         say(line(step, figures))
         if not self._main:
             return
-        with self._metrics.open("a") as file:
+        with errors.recording(self._metrics), self._metrics.open("a") as file:
             file.write(json.dumps({"step": step} | dict(figures)) + "\n")
         for name, value in figures.items():
             self._events.add_scalar(name, value, step)
@@ -111,7 +113,8 @@ class Writer:
     def close(self) -> None:
         self._bar.close()
         if self._main:
-            self._events.close()
+            with errors.recording(self._metrics.with_name("tensorboard")):
+                self._events.close()
 
 
 def _no_terminal() -> bool:

@@ -94,13 +94,20 @@ def interruption() -> Iterator[Callable[[int], bool]]:
 
 @contextlib.contextmanager
 def lost_processes() -> Iterator[None]:
-    """Within, an error of jax in a run of several processes exits with EXIT_ABORTED.
+    """Within, an error in one of several processes ends that process at once.
 
-    It almost always means that another one is gone. Python's own way out would wait for
-    that one. Memory that does not suffice is no such error: it would come again.
+    Python's own way out, and a save in the background, would wait for the others. An
+    error of jax exits with EXIT_ABORTED: it almost always means that another process is
+    gone. Memory that does not suffice is no such error: it would come again. What the
+    user has to mend, such as a full disk, is told and exits with EXIT_BAD_INPUT.
     """
     try:
         yield
+    except BridgeError as error:
+        if jax.process_count() == 1:
+            raise
+        print(f"bridge: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        os._exit(EXIT_BAD_INPUT)
     except jax.errors.JaxRuntimeError as error:
         if jax.process_count() == 1 or "RESOURCE_EXHAUSTED" in str(error):
             raise

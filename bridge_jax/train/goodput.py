@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jax
 
-from bridge_jax.core import log
+from bridge_jax.core import errors, log
 
 FILE = "goodput.json"
 # init: until the first step is compiled; data: waiting for a batch; checkpoint: what a
@@ -85,8 +85,9 @@ class Ledger:
         told = {"seconds": self.seconds(), "saved": self._saved}
         if jax.process_index() == 0:
             staged = self._path.with_suffix(".partial")
-            staged.write_text(json.dumps(told) + "\n")
-            staged.replace(self._path)
+            with errors.recording(self._path):
+                staged.write_text(json.dumps(told) + "\n")
+                staged.replace(self._path)
 
     def say(self) -> None:
         """The summary, one line."""

@@ -2,10 +2,12 @@
 was saved before goes on as if nothing had happened."""
 
 import os
+import re
 import signal
 import time
 
 import processes
+import pytest
 
 from bridge_jax.core import runtime
 
@@ -43,6 +45,28 @@ def test_a_killed_process_ends_the_others_and_the_run_resumes(tmp_path):
     for step, figures in losses.items():
         for name in ("loss", "gradient_norm"):
             assert figures[name] == whole[step][name], (step, name)  # to the bit
+
+
+@pytest.mark.parametrize(("count", "full_after"), [(1, 4), (1, 5), (2, 5)])
+def test_a_full_disk_is_told_within_a_save_and_loses_nothing(
+    count, full_after, tmp_path
+):
+    """Saves are due at every second step, figures at every second, too."""
+    workdir = tmp_path / "run"
+    started = processes.launch(
+        workdir, count, 4 // count, ENDLESS, pause=0.3, full_after=full_after
+    )
+    ended = processes.finish(started)
+    codes = {code for code, _ in ended}
+    assert runtime.EXIT_BAD_INPUT in codes, codes
+    assert codes <= {runtime.EXIT_BAD_INPUT, runtime.EXIT_ABORTED, -signal.SIGABRT}
+    told = "".join(text for _, text in ended)
+    assert re.search(r"bridge: cannot (write|save|finish saving)", told), told[-2000:]
+    steps = [path.name for path in (workdir / "checkpoints").iterdir()]
+    whole = max(int(name) for name in steps if name.isdigit())
+    assert whole >= full_after - full_after % 2 - 2
+    losses, _ = processes.run(workdir, count, 4 // count, whole + 4, resume=True)
+    assert losses.keys() == set(range(whole + 1, whole + 5))
 
 
 def test_a_standing_process_is_told_with_its_stack(tmp_path):
