@@ -121,7 +121,8 @@ def _plan(
         with layout.scope(), tempfile.TemporaryDirectory() as folder:
             # jax 0.10 cannot print every TPU program back; the compiler itself can.
             dump = {"xla_dump_to": folder, "xla_dump_hlo_as_text": True}
-            compiled = program.traced.lower().compile(compiler_options=dump)
+            options = {**dump, **where.options}
+            compiled = program.traced.lower().compile(compiler_options=options)
             wires = collectives.sent(_text(Path(folder)))
     except BridgeError:
         raise

@@ -7,6 +7,8 @@ simulated devices, to try a plan without an extra.
 import dataclasses
 import math
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 
@@ -25,11 +27,13 @@ class Topology:
     name: as it was given.
     devices: of jax, not addressable unless simulated.
     memory: GiB a device; nan where it is not known (CPU).
+    options: of the compiler, for what needs a device to be there.
     """
 
     name: str
     devices: list[jax.Device]
     memory: float
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def find(name: str) -> Topology:
@@ -53,7 +57,7 @@ def find(name: str) -> Topology:
         sizes = ", ".join(f"{kind}-{size}" for size in maker.sizes(kind))
         raise BridgeError(f"no topology {name!r}; there are {sizes}")
     found = maker.devices(kind, number, slices)
-    return Topology(name, found, maker.KINDS[kind].memory)
+    return Topology(name, found, maker.KINDS[kind].memory, maker.OPTIONS)
 
 
 def _simulated(name: str, number: int) -> Topology:

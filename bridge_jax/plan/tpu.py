@@ -30,6 +30,7 @@ class Kind:
     settings: Any
 
 
+OPTIONS: dict[str, Any] = {}
 # Memory as libtpu 0.0.52 states it when it refuses a program.
 KINDS = {
     "v4": Kind("v4", 2, 3, 30.75, "TPU v4", {"chip_config_name": "megacore"}),
