@@ -3,7 +3,7 @@
 #
 #   bash launch/rebuild_shapes_tiny.sh [WORKDIR]      (default: runs/shapes_tiny)
 #
-# The shipped weights took eight core-hours on a CPU, a good four hours of two cores, with
+# The shipped weights took ten core-hours on a CPU, a good five hours of two cores, with
 # runs next to each other that here come one after the other. It was not timed on a GPU.
 #
 # Seeds are fixed in the configs. Run it again to go on after an interruption: finished
@@ -48,7 +48,8 @@ train dit $pretrain:decoder_longer --config.init_from.vae="$runs/vae3:vae" \
   --config.init_from.dit="$runs/dit1:dit"
 train vlm $pretrain:vlm
 
-# Stage 1, behavioural alignment, then harder lessons, mostly edits, and rewriting.
+# Stage 1, behavioural alignment, then harder lessons, mostly edits, rewriting, and what
+# an edit changes, said before its caption.
 train stage1 configs/shapes_stage1.py --config.init_from.vlm="$runs/vlm:vlm"
 train stage1_longer configs/shapes_stage1.py:longer \
   --config.init_from.vlm="$runs/stage1:vlm"
@@ -56,6 +57,10 @@ train stage1_edits configs/shapes_stage1.py:edits \
   --config.init_from.vlm="$runs/stage1_longer:vlm"
 train stage1_rewrites configs/shapes_stage1.py:rewrites \
   --config.init_from.vlm="$runs/stage1_edits:vlm"
+train stage1_reasons configs/shapes_stage1.py:reasons \
+  --config.init_from.vlm="$runs/stage1_rewrites:vlm"
+train stage1_moves configs/shapes_stage1.py:moves \
+  --config.init_from.vlm="$runs/stage1_reasons:vlm"
 
 # Stage 2, latent alignment: adaption, then alignment from where that ended. It looks
 # through the decoder as it was when its text encoders stopped learning.
@@ -96,11 +101,12 @@ align() {
 align stage2_longer longer stage1 stage2
 align stage2_last last stage1_edits stage2_longer
 align stage2_rewrites rewrites stage1_rewrites stage2_last
+align stage2_reasons reasons stage1_moves stage2_rewrites
 
 # The rest holds only what the stages changed or added. The vision tower stands still in
 # both.
 bridge assemble "$preset" --force --dtype bfloat16 --onto stage0 \
-  --part vlm/llm="$runs/stage1_rewrites" \
-  --part projector="$runs/stage2_rewrites" \
-  --part aligner="$runs/stage2_rewrites" \
-  --part retrieval="$runs/stage2_rewrites"
+  --part vlm/llm="$runs/stage1_moves" \
+  --part projector="$runs/stage2_reasons" \
+  --part aligner="$runs/stage2_reasons" \
+  --part retrieval="$runs/stage2_reasons"

@@ -21,11 +21,13 @@ def launch(
     stuck_after=0,
     pause=0.0,
     full_after=0,
+    config="",
 ):
     """The running processes of a job, not waited for.
 
     With `stuck_after` the last process gets no data after so many steps; every step
-    takes at least `pause` seconds; after `full_after` steps no file can grow.
+    takes at least `pause` seconds; after `full_after` steps no file can grow. With
+    `config` it is that recipe's miniature that trains, and nothing is done to it.
     """
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -41,6 +43,7 @@ def launch(
         "stuck_after": stuck_after,
         "pause": pause,
         "full_after": full_after,
+        "config": config,
     }
     file = Path(f"{workdir}.job.json")
     file.write_text(json.dumps(job))
@@ -66,9 +69,9 @@ def finish(started, seconds=240):
     return [(p.returncode, text) for p, text in zip(started, said, strict=True)]
 
 
-def run(workdir, processes, devices, steps, resume=False):
+def run(workdir, processes, devices, steps, resume=False, config=""):
     """Train to the end; the losses of every step of process 0, and its output."""
-    ended = finish(launch(workdir, processes, devices, steps, resume))
+    ended = finish(launch(workdir, processes, devices, steps, resume, config=config))
     ends = [f"{code}: ...{text[-600:]}" for code, text in ended]
     assert [code for code, _ in ended] == [0] * processes, "\n".join(ends)
     losses = json.loads(Path(f"{workdir}.losses.json").read_text())

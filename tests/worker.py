@@ -1,7 +1,7 @@
 """One process of a run of several: `python worker.py JOB.json INDEX`.
 
-The job is what `processes.launch` writes. It trains the toy; process 0 leaves the
-losses of every step in WORKDIR.losses.json.
+The job is what `processes.launch` writes. It trains the toy, or a recipe's miniature;
+process 0 leaves the losses of every step in WORKDIR.losses.json.
 """
 
 import json
@@ -37,6 +37,26 @@ jax.config.update("jax_disable_most_optimizations", True)
 assert jax.process_count() == job["processes"]
 assert jax.device_count() == job["processes"] * job["devices"]
 losses = toy.Losses()
+
+
+def finish():
+    if index == 0:
+        told = Path(f"{job['workdir']}.losses.json")
+        told.write_text(json.dumps(losses.seen))
+    sys.exit()
+
+
+if job["config"]:
+    import miniature
+
+    from bridge_jax.train import recipe
+
+    config = miniature.config(job["config"])
+    config.mesh = {"data": 2 if jax.device_count() > 1 else 1, "fsdp": -1}
+    config.total_steps = job["steps"]
+    made = recipe.make(config)
+    recipe.run(made, config, Path(job["workdir"]), hooks=(losses,))
+    finish()
 
 
 class Full:
@@ -111,5 +131,4 @@ try:
 except BridgeError as error:  # as the command line ends
     print(f"bridge: {error}", flush=True)
     os._exit(runtime.EXIT_BAD_INPUT)
-if index == 0:
-    Path(f"{job['workdir']}.losses.json").write_text(json.dumps(losses.seen))
+finish()

@@ -12,6 +12,8 @@ import pytest
 from bridge_jax.checkpoint import manifest
 
 STEPS = 6
+STAGE2 = "configs/shapes_stage2.py:tiny"
+OBJECTIVES = {"semantic", "semantic_edit", "diffusion", "contrastive"}
 COMPARED = ("loss", "fit", "size", "gradient_norm", "learning_rate")
 
 
@@ -27,6 +29,13 @@ def alone(tmp_path_factory):
     """Losses of one process with eight devices, twice as long."""
     workdir = tmp_path_factory.mktemp("one") / "run"
     return processes.run(workdir, 1, 8, 2 * STEPS)[0]
+
+
+@pytest.fixture(scope="module")
+def one_device(tmp_path_factory):
+    """Losses of stage 2's first step on one device."""
+    workdir = tmp_path_factory.mktemp("single") / "run"
+    return processes.run(workdir, 1, 1, 1, config=STAGE2)[0]
 
 
 def same_losses(losses, alone):
@@ -111,3 +120,17 @@ def test_a_bit_of_the_last_process_is_everybodys_damage(four, tmp_path):
         for name in COMPARED:
             assert figures[name] == four[1][step][name], (step, name)  # to the bit
     assert (workdir / "checkpoints" / f"{STEPS}.damaged").is_dir()
+
+
+@pytest.mark.parametrize("processes_and_devices", [(1, 8), (4, 2)])
+def test_the_losses_of_a_global_batch_are_those_of_one_device(
+    processes_and_devices, one_device, tmp_path
+):
+    """The contrastive one compares all rows with all others, wherever they are."""
+    count, devices = processes_and_devices
+    losses, _ = processes.run(tmp_path / "run", count, devices, 1, config=STAGE2)
+    names = [name for name in one_device[1] if name.split("/")[0] in OBJECTIVES]
+    assert {name.split("/")[0] for name in names} == OBJECTIVES
+    for name in names:
+        wanted = pytest.approx(one_device[1][name], rel=1e-6, abs=1e-7)
+        assert losses[1][name] == wanted, name
