@@ -41,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="draw the prompts as they are",
     )
+    parser.add_argument(
+        "--edits-bert",
+        choices=("caption", "empty"),
+        default="caption",
+        help="what the decoder's BERT reads in edits (default: their caption)",
+    )
     arguments.add_drawing(parser, n=4)
     arguments.add_model(parser)
 
@@ -61,6 +67,7 @@ def run(args: argparse.Namespace) -> None:
         conditions=("queries", "text") if both else (args.condition,),
         rewrite=args.rewrite,
         images_per_prompt=args.n,
+        edits_bert=args.edits_bert,
         **arguments.drawing(args),
     )
     figures = {k: v for k, v in metrics.items() if isinstance(v, int | float)}

@@ -58,6 +58,7 @@ def make(
             sources,
             [edit.instruction for edit in rows],
             seed=options.seed + start,
+            bert=options.edits_bert,
             **options.sampling,
         )
         for offset in range(real):

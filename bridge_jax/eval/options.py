@@ -19,6 +19,7 @@ class Options:
       conditions: what conditions the decoder: learned "queries", mT5's "text".
       rewrite: whether the model rewrites prompts before it draws them.
       edits: how many, its six kinds equally often.
+      edits_bert: what BERT reads in edits, their "caption" or nothing ("empty").
       scenes: how many retrieval searches among.
       captions: their style, a name of `shapes_world.STYLES`.
       sampler, steps, guidance, rescale: see `bridge_jax.inference`.
@@ -33,6 +34,7 @@ class Options:
     conditions: tuple[str, ...] = CONDITIONS
     rewrite: bool = True
     edits: int = 200
+    edits_bert: Literal["caption", "empty"] = "caption"
     scenes: int = 500
     captions: str = "canonical"
     sampler: Literal["dpm", "ddim", "ddpm"] = "dpm"

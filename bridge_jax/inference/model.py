@@ -160,7 +160,7 @@ class Model:
             raise BridgeError(
                 "an edit cannot do without rewrite: the LLM must imagine the result"
             )
-        settings = settings_lib.make(choices)
+        settings = settings_lib.make(choices, bert="caption")
         return edit_lib.edit(
             self.engine, self.params, images, instructions, images_per_edit, settings
         )

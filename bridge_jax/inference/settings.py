@@ -48,8 +48,9 @@ class Settings:
         (mT5 reads the caption).
       mask: under "queries", which positions the decoder sees: "all", or as many as
         the caption has tokens ("caption", as released).
-      bert: whether BERT reads nothing ("empty", as the aligner was trained) or the
-        caption.
+      bert: whether BERT reads nothing ("empty") or the caption. Empty unless said for
+        drawing from queries, which must carry a picture alone; the caption for edits,
+        in which no query stands.
       rewrite: whether the LLM writes the caption, or the prompt is the caption.
 
     Raises:
@@ -95,8 +96,11 @@ class Settings:
         return {name: getattr(self, name) for name in names}
 
 
-def make(given: Mapping[str, Any]) -> Settings:
-    """Settings of keyword arguments; `bert` may be None for the condition's own way.
+def make(given: Mapping[str, Any], bert: str = "empty") -> Settings:
+    """Settings of keyword arguments.
+
+    Args:
+      bert: what BERT reads under "queries" where that is not said, or None.
 
     Raises:
       BridgeError: unknown names, and what `Settings` raises.
@@ -109,7 +113,7 @@ def make(given: Mapping[str, Any]) -> Settings:
         )
     given = dict(given)
     if given.get("bert") is None:
-        given["bert"] = "caption" if given.get("condition") == "text" else "empty"
+        given["bert"] = "caption" if given.get("condition") == "text" else bert
     return Settings(**given)
 
 
