@@ -104,6 +104,10 @@ def test_edits(model, pictures):
     first = model.edit(pictures[:2], wishes, steps=2)
     assert [one.instruction for one in first] == wishes
     assert first[0].images.shape == (1, 16, 16, 3)
+    assert first[0].settings.bert == "caption"
+    [empty] = model.edit(pictures[:1], wishes[:1], steps=2, bert="empty")
+    assert empty.settings.bert == "empty"
+    assert (empty.images != first[0].images).any()
     assert [one.caption for one in first] == model.rewrite_edits(pictures[:2], wishes)
     swapped = model.edit(pictures[1::-1], wishes[::-1], steps=2)
     assert _apart(swapped[1].images, first[0].images) <= 1

@@ -12,7 +12,7 @@ from bridge_jax.checkpoint import locate, weights_file
 from bridge_jax.cli import main
 from bridge_jax.core import trees
 from bridge_jax.data import shapes_world
-from bridge_jax.eval import published, retrieval, summary, understanding
+from bridge_jax.eval import editing, published, retrieval, summary, understanding
 from bridge_jax.eval import run as evaluation
 from configs import common
 
@@ -66,6 +66,22 @@ def test_it_answers(model):
         for answer, (_, _, question) in zip(answers, asked, strict=True)
     ]
     assert np.mean(right) > 0.93
+
+
+def test_it_edits(model):
+    wanted = editing.edits("test", 24)
+    made = model.edit(
+        [shapes_world.render(edit.source) for edit in wanted],
+        [edit.instruction for edit in wanted],
+        seed=3,
+    )
+    right = [
+        shapes_world.scenes_match(
+            shapes_world.read_scene(one.images[0]).scene, edit.target
+        ).same
+        for edit, one in zip(wanted, made, strict=True)
+    ]
+    assert np.mean(right) > 0.65
 
 
 def test_it_draws_what_is_asked_from_learned_queries(model):
