@@ -117,6 +117,7 @@ def _plan(
 ) -> Plan:
     layout, count = program.layout, program.count
     refusal, temporary, peak, wires = "", math.nan, math.nan, {}
+    held, batch = _bytes(program.state), _bytes(*program.batch)
     try:
         with layout.scope(), tempfile.TemporaryDirectory() as folder:
             # jax 0.10 cannot print every TPU program back; the compiler itself can.
@@ -131,8 +132,7 @@ def _plan(
             raise
         refusal = _short(str(error))
     else:
-        temporary, peak = _memory(compiled)
-    held = _bytes(program.state)
+        temporary, peak = _memory(compiled, held + batch)
     counted = _bytes(program.params) + _bytes(program.averaged)
     plan = Plan(
         config=name,
@@ -144,7 +144,7 @@ def _plan(
         trained=_count(program.trainable),
         state=held / topology.GIB,
         optimizer=(held - counted) / topology.GIB,
-        batch=_bytes(*program.batch) / topology.GIB,
+        batch=batch / topology.GIB,
         temporary=temporary,
         peak=peak,
         memory=where.memory,
@@ -193,13 +193,16 @@ def _projected(plan: Plan, peak: hardware.Peak) -> float:
     return max(arithmetic, wires, memory)
 
 
-def _memory(compiled: Any) -> tuple[float, float]:
-    """(inside a step, peak), GiB a device."""
+def _memory(compiled: Any, resident: int) -> tuple[float, float]:
+    """(inside a step, peak), GiB a device.
+
+    What stays on a device counts even where this program does not read it.
+    """
     memory = compiled.memory_analysis()
     temporary = memory.temp_size_in_bytes / topology.GIB
     kept = memory.output_size_in_bytes - memory.alias_size_in_bytes
-    peak = (memory.argument_size_in_bytes + kept) / topology.GIB + temporary
-    return temporary, peak
+    given = max(memory.argument_size_in_bytes, resident)
+    return temporary, (given + kept) / topology.GIB + temporary
 
 
 def _text(folder: Path) -> str:

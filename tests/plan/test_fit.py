@@ -200,6 +200,8 @@ def test_sampling_is_three_programs(eight):
     assert {"vlm", "aligner", "mt5"} <= set(conditions.flops)
     assert set(painting.flops) == {"dit", "vae"} and set(rewriting.flops) == {"vlm"}
     assert all(plan.trained == 0 and plan.fits for plan in plans)
+    # Painting reads neither the language model nor the aligner, and they stay.
+    assert painting.peak > painting.state + painting.temporary
     lines = table.markdown(plans).splitlines()
     assert len(lines) == 5 and all(line.count("|") == 9 for line in lines)
     with pytest.raises(BridgeError, match="sampling needs projector, aligner, mt5"):
