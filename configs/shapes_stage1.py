@@ -5,13 +5,13 @@
 
 `:longer` goes on from there with harder lessons: relations, comparisons and edits more
 often, and the questions that lead to them; `:edits` goes on again, mostly with edits;
-`:rewrites` with more prompts, and a black background for those that name none (of
-train scenes the decoder draws those on dark backgrounds best); `:reasons` teaches to
-say what an edit changes before its caption, and `:moves` does so with more of the
-hardest edits, and asks for colors without a name in words of their own. `:quickstart` is the few
+`:rewrites` with more prompts, and a black background for those that name none (of train
+scenes the decoder draws those on dark backgrounds best); `:reasons` teaches to say what
+an edit changes before its caption, and `:moves` does so with more of the hardest edits,
+and asks for colors without a name in words of their own. `:quickstart` is the few
 minutes that `bridge quickstart` trains live, `:lora` trains low-rank adapters of the
-LLM alone (merged into the weights at the end), `:tiny` and `:lora-tiny` are
-smoke tests.
+LLM alone (merged into the weights at the end), `:tiny` and `:lora-tiny` are smoke
+tests.
 """
 
 from configs import common

@@ -19,6 +19,7 @@ import jax
 import ml_dtypes
 import numpy as np
 import safetensors
+from jax.experimental import multihost_utils
 from safetensors.numpy import save_file
 
 from bridge_jax.core import config as config_lib
@@ -68,6 +69,8 @@ def save(
 ) -> None:
     """Write `params` and the model config; an interrupted write changes nothing.
 
+    With several processes all call it, and the first one writes.
+
     Args:
       folder: made if missing.
       params: nested dict of arrays, fetched to the host one by one.
@@ -75,19 +78,31 @@ def save(
       dtype: "bfloat16" stores floating tensors in half the size; None keeps them.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    writes = jax.process_index() == 0
     tensors = {}
     for path, leaf in trees.flatten(params).items():
-        array = np.asarray(jax.device_get(leaf))
+        array = _fetched(leaf)
+        if not writes:
+            continue
         if dtype == "bfloat16" and array.dtype == np.float32:
             array = array.astype(ml_dtypes.bfloat16)
         tensors[path] = np.ascontiguousarray(array)
+    if not writes:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
     staged = folder / (WEIGHTS + ".partial")
     save_file(tensors, staged, metadata={"format": "flax"})
     text = folder / (CONFIG + ".partial")
     text.write_text(config_lib.to_json(config) + "\n")
     os.replace(staged, folder / WEIGHTS)
     os.replace(text, folder / CONFIG)
+
+
+def _fetched(leaf: jax.Array | np.ndarray) -> np.ndarray:
+    """The whole array, of which this process may hold a share only."""
+    if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+        return multihost_utils.process_allgather(leaf, tiled=True)
+    return np.asarray(jax.device_get(leaf))
 
 
 def open_file(path: str | Path) -> WeightsFile:

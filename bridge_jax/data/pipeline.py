@@ -1,7 +1,8 @@
 """Streams -> batches through Grain: {stream name: {field: [B, ...]}}, resumable.
 
-Row i of the global order is a pure function of i, and each process takes every n-th
-row, so the same global batch is formed by any number of processes.
+Row i of the global order is a pure function of i, and each process takes its block of
+every batch, so any number of processes forms the same global batch in the same order:
+noise and dropout, which are drawn by position, stay the same, too.
 """
 
 import dataclasses
@@ -92,14 +93,22 @@ def batches(
                 f"number of processes, {process_count}"
             )
         stream = load_stream(name, given, processor)
-        rows = grain.MapDataset.range(process_index, ENDLESS, process_count)
+        share = size // process_count
+        place = functools.partial(_place, size, share, process_index)
+        rows = grain.MapDataset.range(ENDLESS // process_count).map(place)
         rows = rows.map(functools.partial(_row, stream))
-        whole = rows.batch(size // process_count, drop_remainder=True)
+        whole = rows.batch(share, drop_remainder=True)
         options = grain.ReadOptions(
             num_threads=settings.threads, prefetch_buffer_size=settings.prefetch
         )
         iterators[name] = iter(whole.to_iter_dataset(options))
     return Batches(iterators)
+
+
+def _place(batch: int, share: int, process: int, index: int) -> int:
+    """Global number of a process's own row `index`."""
+    number, within = divmod(int(index), share)
+    return number * batch + process * share + within
 
 
 def _row(stream: Any, index: int) -> dict[str, np.ndarray]:

@@ -58,7 +58,8 @@ class Card:
         }
         told = "\n".join(f"  {name}: {value}" for name, value in facts.items())
         return (
-            f"gpu_device_info {{\n{told}\n  cuda_compute_capability {{ major: 9 }}\n}}\n"
+            f"gpu_device_info {{\n{told}\n"
+            "  cuda_compute_capability { major: 9 }\n}\n"
             'platform_name: "CUDA"\ndnn_version_info { major: 9 minor: 10 }\n'
             f'device_description_str: "{self.device}"\n'
         )

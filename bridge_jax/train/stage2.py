@@ -13,7 +13,7 @@ from bridge_jax.train import hooks as hooks_lib
 from bridge_jax.train import recipe as recipe_lib
 from bridge_jax.train.state import TrainState
 
-NEEDED = ("vlm", "projector", "aligner", "mt5")
+NEEDED = ("vlm", "projector", "aligner")  # objectives may need more
 
 
 def run(

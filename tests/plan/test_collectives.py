@@ -9,12 +9,12 @@ TEXT = """HloModule jit_run, entry_computation_layout={(f32[8]{0})->f32[8]{0}}
 }
 
 %body (state: (s32[], f32[64])) -> (s32[], f32[64]) {
-  %g = bf16[1,64,32]{2,1,0:T(8,128)(2,1)} all-gather(%s), channel_id=1, replica_groups=mesh['axis_0'=4,'axis_1'=2] {'axis_0'}, dimensions={1}
+  %g = bf16[1,64,32]{2,1,0} all-gather(%s), replica_groups=mesh['x'=4,'y'=2] {'x'}
   %f = f32[16]{0} fusion(%g), kind=kCustom, calls=%all-reduce-scatter.1
 }
 
 %all-reduce-scatter.1 (input: f32[64]) -> f32[16] {
-  %r = f32[64]{0} all-reduce(%input), replica_groups={{0,1,2,3},{4,5,6,7}}, to_apply=%add
+  %r = f32[64]{0} all-reduce(%input), replica_groups={{0,1,2,3},{4,5}}, to_apply=%add
   ROOT %d = f32[16]{0} dynamic-slice(%r, %i), dynamic_slice_sizes={16}
 }
 
@@ -27,11 +27,11 @@ TEXT = """HloModule jit_run, entry_computation_layout={(f32[8]{0})->f32[8]{0}}
 ENTRY %main (x: f32[8]) -> f32[8] {
   %w = (s32[], f32[64]) while(%start), condition=%condition, body=%body
   %p = f32[10]{0} collective-permute(%x), source_target_pairs={{0,1},{1,0}}
-  %a = (f32[6]{0}, f32[2]{0}) all-reduce(%x, %y), replica_groups=[4,2]<=[8], to_apply=%add
-  %s = (f32[8]{0}, f32[32]{0}) all-gather-start(%x), replica_groups={{0,1,2,3}}, dimensions={0}
-  %t = (f32[32]{0}, f32[4]{0}) reduce-scatter-start(%x), replica_groups={{0,1,2,3,4,5,6,7}}
-  %u = ((f32[2]{0}, f32[3]{0}), (f32[4]{0}, f32[6]{0})) all-gather-start(%x, %y), replica_groups={{0,1}}
-  %v = (f32[9]{0}, f32[9]{0}, u32[], u32[]) collective-permute-start(%x), source_target_pairs={{0,1}}
+  %a = (f32[6]{0}, f32[2]{0}) all-reduce(%x, %y), replica_groups=[4,2]<=[8]
+  %s = (f32[8]{0}, f32[32]{0}) all-gather-start(%x), replica_groups={{0,1,2,3}}
+  %t = (f32[32], f32[4]) reduce-scatter-start(%x), replica_groups={{0,1,2,3,4,5,6,7}}
+  %u = ((f32[2], f32[3]), (f32[4], f32[6])) all-gather-start(%x), replica_groups={{0,1}}
+  %v = (f32[9]{0}, f32[9]{0}, u32[], u32[]) collective-permute-start(%x)
   ROOT %e = f32[32]{0} all-gather-done(%s)
 }
 """
