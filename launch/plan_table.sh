@@ -20,32 +20,33 @@ plan() {
   local config=$1 where=$2 file status=0
   shift 2
   number=$((number + 1))
-  file=$(printf '%s/%03d_%s_%s.json' "$plans" "$number" "${config//[:.\/]/_}" "$where")
-  [ -f "$file" ] && return
-  "$python" -m bridge_jax plan --config "configs/${config/:/.py:}" \
-    --topology "$where" --json "$file" "$@" || status=$?
-  [ "$status" -le 1 ] || exit "$status"
+  file=$(printf '%s/%03d_%s.json' "$plans" "$number" "$where")
+  [ ! -f "$file" ] || return 0
+  "$python" -m bridge_jax plan --config "$config" --topology "$where" --json "$file" \
+    "$@" || status=$?
+  # Without its file it failed, and was not merely too big.
+  [ -f "$file" ] || exit "$status"
 }
 
 everywhere=(h200-8 h200-32 v5p-64 v5p-128 2xv5p-64 v6e-256 v5e-256 v4-32)
 recipes=(
-  stage1_omnibridge_7b
-  stage1_omnibridge_7b:lora
-  pretrain_vlm_7b
-  pretrain_dit_g
-  stage2_omnibridge_7b
+  configs/stage1_omnibridge_7b.py
+  configs/stage1_omnibridge_7b.py:lora
+  configs/pretrain_vlm_7b.py
+  configs/pretrain_dit_g.py
+  configs/stage2_omnibridge_7b.py
 )
 for where in "${everywhere[@]}"; do
   for recipe in "${recipes[@]}"; do
     plan "$recipe" "$where"
   done
-  plan stage2_omnibridge_7b "$where" --program sampling
+  plan configs/stage2_omnibridge_7b.py "$where" --program sampling
 done
-plan stage1_omnibridge_7b:72b-lora v5p-128
+plan configs/stage1_omnibridge_7b.py:72b-lora v5p-128
 
 # Too big, and told so.
-plan stage1_omnibridge_7b h200-1
-plan stage1_omnibridge_7b:72b v4-32
-plan pretrain_vlm_7b v5e-16
+plan configs/stage1_omnibridge_7b.py h200-1
+plan configs/stage1_omnibridge_7b.py:72b v4-32
+plan configs/pretrain_vlm_7b.py v5e-16
 
 "$python" -m bridge_jax plans "$plans"/*.json --into README.md

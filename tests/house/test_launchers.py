@@ -1,6 +1,8 @@
 """The scripts that start runs elsewhere: dry runs, since nothing here has a pod."""
 
+import importlib
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -53,6 +55,19 @@ def test_shellcheck_finds_nothing(script):
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_configs_that_scripts_name_exist():
+    found = set()
+    for script in SCRIPTS[:-1]:
+        text = script.read_text()
+        found |= set(re.findall(r"configs/\w+\.py(?::[\w-]+)?", text))
+    assert len(found) > 8
+    for spec in sorted(found):
+        name, _, variant = spec.partition(":")
+        assert (ROOT / name).is_file(), spec
+        module = importlib.import_module(name.removesuffix(".py").replace("/", "."))
+        assert variant in ("", *module.VARIANTS), spec
 
 
 def test_a_pod_gets_the_same_command_on_every_worker(dry):

@@ -237,6 +237,7 @@ def test_painting_counts_every_step(eight):
 def test_mistakes_come_before_compiling(tmp_path, capsys):
     words = ["plan", "--config", STAGE1, "--topology", "cpu-8"]
     assert main.main([*words, "--json", str(tmp_path / "no" / "such" / "x.json")]) == 2
+    assert "compiled" not in capsys.readouterr().out
     recipe = recipe_lib.make(miniature.config(STAGE1))
     del recipe.config.streams["main"]["batch"]
     with pytest.raises(BridgeError, match="streams.main says no batch"):
