@@ -26,6 +26,7 @@ REQUIRES = [
     "tokenizers>=0.22,<0.24",
     "tqdm>=4.66",
     "transformers>=5.0,<6",
+    "xxhash>=3.5",
 ]
 EXTRAS = {
     # The devices to run on; without one of these it is the CPU.

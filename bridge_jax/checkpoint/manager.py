@@ -53,7 +53,11 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             preservation_policy=checkpoint_managers.AnyPreservationPolicy(policies),
             create=True,
-            async_options=ocp.AsyncOptions(post_finalization_callback=self._complete),
+            async_options=ocp.AsyncOptions(
+                post_finalization_callback=self._complete,
+                # In the background, a folder that cannot be made hangs the save.
+                create_directories_asynchronously=False,
+            ),
         )
         handlers = {
             name: hashed_arrays.Handler() for name in ("params", "ema", "rest")

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -37,9 +38,12 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
 
     Reads BRIDGE_JAX_CACHE (folder of compiled programs, "" for none; by default
     below the user's cache folder) and BRIDGE_JAX_DISTRIBUTED ("auto" on a pod that
-    describes itself, or "host:port,processes,index"; unset for one process) and
+    describes itself, or "host:port,processes,index"; unset for one process),
     BRIDGE_JAX_HEARTBEAT (seconds after which a silent process counts as lost and all
-    others abort; 100 by default).
+    others abort; 100 by default) and BRIDGE_JAX_STARTUP (seconds that all processes may
+    take to appear; 300 by default).
+
+    Exits with EXIT_ABORTED if not all processes appear.
     """
     # Orbax reports every stage of a save; a run says one line where it matters.
     logging.getLogger("absl").setLevel(logging.ERROR)
@@ -50,10 +54,12 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
     if cache:
         jax.config.update("jax_compilation_cache_dir", cache)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-    heartbeat = environ.get("BRIDGE_JAX_HEARTBEAT", "100")
-    if not heartbeat.isdigit() or not int(heartbeat):
-        raise BridgeError(f"BRIDGE_JAX_HEARTBEAT={heartbeat!r}: give whole seconds")
-    _join(environ.get("BRIDGE_JAX_DISTRIBUTED", ""), int(heartbeat))
+    seconds = {
+        "heartbeat_timeout_seconds": _seconds(environ, "BRIDGE_JAX_HEARTBEAT", 100),
+        "initialization_timeout": _seconds(environ, "BRIDGE_JAX_STARTUP", 300),
+    }
+    if description := environ.get("BRIDGE_JAX_DISTRIBUTED", ""):
+        _join(description, seconds)
 
 
 def simulated_environment(
@@ -128,20 +134,27 @@ def any_process(flag: bool) -> bool:
     return total(flag) > 0
 
 
-def _join(description: str, heartbeat: int) -> None:
-    if not description:
-        return
-    if description == "auto":
-        jax.distributed.initialize(heartbeat_timeout_seconds=heartbeat)
-        return
+def _seconds(environ: Mapping[str, str], name: str, default: int) -> int:
+    given = environ.get(name, str(default))
+    if not given.isdigit() or not int(given):
+        raise BridgeError(f"{name}={given!r}: give whole seconds")
+    return int(given)
+
+
+def _join(description: str, seconds: Mapping[str, int]) -> None:
+    place: tuple[Any, ...] = ()
+    if description != "auto":
+        try:
+            address, processes, index = description.split(",")
+            place = address, int(processes), int(index)
+        except ValueError:
+            raise BridgeError(
+                f"BRIDGE_JAX_DISTRIBUTED={description!r}: must be 'auto' or"
+                " 'host:port,processes,index'"
+            ) from None
     try:
-        address, processes, index = description.split(",")
-        processes, index = int(processes), int(index)
-    except ValueError:
-        raise BridgeError(
-            f"BRIDGE_JAX_DISTRIBUTED={description!r}: must be 'auto' or"
-            " 'host:port,processes,index'"
-        ) from None
-    jax.distributed.initialize(
-        address, processes, index, heartbeat_timeout_seconds=heartbeat
-    )
+        jax.distributed.initialize(*place, **seconds)
+    except jax.errors.JaxRuntimeError as error:
+        first = str(error).strip().splitlines()[0]
+        print(f"not all processes appeared: {first}", file=sys.stderr, flush=True)
+        os._exit(EXIT_ABORTED)

@@ -1,7 +1,9 @@
 """Low-rank adapters as a transform of a parameter tree (LoRA, arXiv 2106.09685).
 
-No model knows of it: `loss(merge(frozen, adapters, scale))`, differentiated with
-respect to `adapters` alone, trains the adapters and nothing else.
+No model knows of it: `loss(attach(frozen, adapters, scale))`, differentiated with
+respect to `adapters` alone, trains the adapters and nothing else. `Dense` adds the
+product of an attached pair to what it computes, so no gradient of a whole kernel is ever
+made. `merge` gives kernels of the old shape, to export.
 """
 
 import re
@@ -15,6 +17,7 @@ import jax.numpy as jnp
 
 from bridge_jax.core import weights
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.layers.linear import LOW_RANK
 
 
 def init(
@@ -58,6 +61,24 @@ def init(
     return weights.unflatten(adapters)
 
 
+def attach(
+    params: Mapping[str, Any], adapters: Mapping[str, Any], scale: float
+) -> dict[str, Any]:
+    """params with each adapter's two factors beside its kernel, where `Dense` looks.
+
+    `scale` is alpha / rank. Both trees unboxed.
+
+    Raises:
+      BridgeError: an adapter whose kernel `params` does not have.
+    """
+    flat = weights.flatten(params)
+    for path, (down, up) in _pairs(flat, adapters).items():
+        module = path.removesuffix("/kernel")
+        for name, factor in zip(LOW_RANK, (down, scale * up), strict=True):
+            flat[f"{module}/{name}"] = factor
+    return weights.unflatten(flat)
+
+
 def merge(
     params: Mapping[str, Any], adapters: Mapping[str, Any], scale: float
 ) -> dict[str, Any]:
@@ -69,16 +90,23 @@ def merge(
       BridgeError: an adapter whose kernel `params` does not have.
     """
     flat = weights.flatten(params)
+    for path, (down, up) in _pairs(flat, adapters).items():
+        kernel = flat[path]
+        change = scale * (down @ up)
+        flat[path] = (kernel.astype(jnp.float32) + change).astype(kernel.dtype)
+    return weights.unflatten(flat)
+
+
+def _pairs(
+    flat: Mapping[str, Any], adapters: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """Path of a kernel -> its two factors; raises as `merge` does."""
     factors = weights.flatten(adapters)
     paths = [path.removesuffix("/down") for path in factors if path.endswith("/down")]
     lost = [path for path in paths if path not in flat]
     if lost:
         raise BridgeError(f"lora: no such kernels: {', '.join(lost)}")
-    for path in paths:
-        change = scale * (factors[f"{path}/down"] @ factors[f"{path}/up"])
-        kernel = flat[path]
-        flat[path] = (kernel.astype(jnp.float32) + change).astype(kernel.dtype)
-    return weights.unflatten(flat)
+    return {path: (factors[f"{path}/down"], factors[f"{path}/up"]) for path in paths}
 
 
 def _pair(kernel: Any, rank: int, key: jax.Array) -> tuple[Any, Any]:

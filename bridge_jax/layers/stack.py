@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import dtype as dtype_of
+from bridge_jax.layers.linear import LOW_RANK
 
 _kept = jax.checkpoint_policies
 POLICIES: dict[str, Any] = {
@@ -27,6 +28,8 @@ POLICIES: dict[str, Any] = {
     # Nothing but each block's input.
     "full": _kept.nothing_saveable,
 }
+
+_KERNELS = ("kernel", *LOW_RANK)
 
 Step = Callable[[Callable[..., Any], Any, Any], tuple[Any, Any]]
 
@@ -97,7 +100,11 @@ def fold(
     modules, params = zip(*map(_unbound, layers), strict=True)
     params = [_cast_kernels(one, dtype_of(dtype)) for one in params]
     keys = _split(rngs or {}, len(layers))
-    parts = patterns([_kind(module) for module in modules])
+    kinds = [
+        (_kind(module), jax.tree.structure(one))
+        for module, one in zip(modules, params, strict=True)
+    ]
+    parts = patterns(kinds)
     alike = parts == [(1, len(layers))]
     if inputs is not None and not alike:
         raise ValueError("a scan with inputs needs layers that are all alike")
@@ -174,7 +181,7 @@ def _kind(module: nn.Module) -> Any:
 
 def _cast_kernels(params: Any, dtype: Any) -> Any:
     def cast(path, leaf):
-        return leaf.astype(dtype) if path[-1].key == "kernel" else leaf
+        return leaf.astype(dtype) if path[-1].key in _KERNELS else leaf
 
     return jax.tree_util.tree_map_with_path(cast, params)
 

@@ -92,7 +92,7 @@ class Recipe:
         self, params: Params, batch: Any, rngs: rng.Streams, step: Array
     ) -> term.Weighted:
         """label -> (weight, Term): each stream is viewed once, whoever asks."""
-        params = start.merged(params, self.config.lora)
+        params = start.adapted(params, self.config.lora)
         views: dict[str, view.View] = {}
         terms = {}
         for label, objective in self.objectives.items():

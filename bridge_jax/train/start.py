@@ -1,11 +1,11 @@
 """Parameters before the first step: fresh, from files, taken over, adapted.
 
-A LoRA run's tree has one more branch, `lora`, beside the parts; the model itself never
-hears of it: `merged` gives the tree that it sees.
+A LoRA run's tree has one more branch, `lora`, beside the parts; the models never hear of
+it: `adapted` gives the tree that they train with, `merged` the one to export.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -96,12 +96,23 @@ class Start:
         return place.init(layout, fresh, self.seed)
 
 
+def adapted(params: Params, adapters: Lora) -> Params:
+    """The parts, with the adapters' factors beside the kernels they adapt."""
+    return _without_branch(params, adapters, lora.attach)
+
+
 def merged(params: Params, adapters: Lora) -> Params:
-    """The parts as the model sees them, without the adapters' branch."""
+    """The parts in the model's own shapes, the adapters added to their kernels."""
+    return _without_branch(params, adapters, lora.merge)
+
+
+def _without_branch(
+    params: Params, adapters: Lora, join: Callable[[Params, Params, float], Params]
+) -> Params:
     if ADAPTERS not in params:
         return params
     parts = {name: tree for name, tree in params.items() if name != ADAPTERS}
-    return lora.merge(parts, params[ADAPTERS], adapters.alpha / adapters.rank)
+    return join(parts, params[ADAPTERS], adapters.alpha / adapters.rank)
 
 
 def _from_mt5(params: Params, how: str) -> Params:

@@ -1,5 +1,7 @@
 """Low-rank adapters: nothing changes at first, and only they receive gradients."""
 
+import re
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -53,8 +55,8 @@ def test_training_adapters_lowers_a_loss_and_leaves_params_alone(boxed):
 
     @jax.jit
     def loss(adapters):
-        merged = lora.merge(params, adapters, 1.0)
-        return jnp.mean((TwoLayers().apply({"params": merged}, x) - y) ** 2)
+        adapted = lora.attach(params, adapters, 1.0)
+        return jnp.mean((TwoLayers().apply({"params": adapted}, x) - y) ** 2)
 
     first = loss(adapters)
     step = jax.jit(
@@ -64,6 +66,33 @@ def test_training_adapters_lowers_a_loss_and_leaves_params_alone(boxed):
         adapters = jax.block_until_ready(step(adapters))
     assert loss(adapters) < 0.9 * first
     jax.tree.map(np.testing.assert_array_equal, params, before)
+
+
+def test_attached_is_merged_without_gradients_of_whole_kernels(boxed):
+    params = nn.unbox(boxed)
+    adapters = lora.init(params, ["kernel"], 2, jax.random.key(1))
+    draw = np.random.default_rng(0)
+    adapters = jax.tree.map(
+        lambda leaf: jnp.asarray(draw.normal(size=leaf.shape), jnp.float32), adapters
+    )
+    x = jax.random.normal(jax.random.key(2), (16, 4))
+
+    def loss(adapters, join):
+        found = TwoLayers().apply({"params": join(params, adapters, 0.5)}, x)
+        return jnp.square(found).sum()
+
+    one, other = (
+        jax.value_and_grad(loss)(adapters, join) for join in (lora.attach, lora.merge)
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), one, other)
+    products = str(
+        jax.make_jaxpr(jax.grad(loss), static_argnums=1)(adapters, lora.attach)
+    )
+    # The kernel's own shape stands there as an input, and as no result.
+    made = re.findall(r":f32\[4,6\] = (\w+)", products)
+    assert "dot_general" not in made, made
+    whole = str(jax.make_jaxpr(jax.grad(loss), static_argnums=1)(adapters, lora.merge))
+    assert "dot_general" in re.findall(r":f32\[4,6\] = (\w+)", whole)
 
 
 def test_a_kernel_keeps_its_dtype_and_its_draw(boxed):
@@ -92,5 +121,6 @@ def test_mistakes_are_named(boxed):
     with pytest.raises(BridgeError, match="rank must be at least 1"):
         lora.init(params, ["first"], 0, key)
     adapters = lora.init(params, ["first"], 2, key)
-    with pytest.raises(BridgeError, match="no such kernels: first/kernel"):
-        lora.merge({"second": params["second"]}, adapters, 1.0)
+    for join in (lora.merge, lora.attach):
+        with pytest.raises(BridgeError, match="no such kernels: first/kernel"):
+            join({"second": params["second"]}, adapters, 1.0)
