@@ -13,6 +13,7 @@ Batch fields of a stream (all optional, each needed by what reads it):
     replaceable     [B] bool, rows in which learned queries may stand (edits: False)
     t5_tokens/mask  [B, L] the caption for mT5;  bert_tokens/mask [B, Lc] for BERT
     images          [B, h, w, 3] float in [-1, 1], or latents [B, h/f, w/f, C]
+    text, image     [B, D], embeddings of a frozen model, for LatentUMM alone
 """
 
 from collections.abc import Callable, Mapping
@@ -224,4 +225,40 @@ class View:
         )
         return self.bundle.apply(
             "retrieval", self.params, out, memory, mask, method=f"embed_{modality}"
+        )
+
+    # --- LatentUMM --------------------------------------------------------------
+
+    def latent(self, kind: str) -> jax.Array:
+        """phi of the "text", of the "image" or of both ("fused"): [B, Z]."""
+        return self._once(
+            f"latent/{kind}",
+            lambda: self.bundle.apply(
+                "latentumm",
+                self.params,
+                self.batch["text"],
+                self.batch["image"],
+                kind,
+                **self._dropout(f"latentumm/{kind}"),
+                method="latent",
+            ),
+        )
+
+    def generated(self, kind: str) -> jax.Array:
+        """What the generator makes of a latent: [B, generated]."""
+        return self._once(
+            f"generated/{kind}",
+            lambda: self.bundle.apply(
+                "latentumm", self.params, self.latent(kind), method="generate"
+            ),
+        )
+
+    def cycle(self, latent: jax.Array, draw: str) -> jax.Array:
+        """Latents [B, Z], out by the generator and in again; `draw` names dropout's."""
+        return self.bundle.apply(
+            "latentumm",
+            self.params,
+            latent,
+            **self._dropout(f"latentumm/cycle/{draw}"),
+            method="cycle",
         )

@@ -43,3 +43,18 @@ def spread(scores: jax.Array) -> Pair:
         return jnp.float32(0.0), jnp.float32(scores.shape[1])
     gap = jnp.max(scores, axis=0) - jnp.min(scores, axis=0)
     return -jnp.sum(jax.nn.log_sigmoid(gap)), jnp.float32(scores.shape[1])
+
+
+def towards_best(scores: jax.Array, temperature: float = 0.05) -> Pair:
+    """Every rollout towards the best of its row; scores [K, B], weight = B.
+
+    Mean over k of -log sigmoid((score_k - best) / temperature), the best held fixed: it
+    falls as any score rises, most for those that are far behind, and rewards no gap.
+    """
+    best = jax.lax.stop_gradient(jnp.max(scores, axis=0, keepdims=True))
+    behind = (scores - best) / temperature
+    rows = -jnp.mean(jax.nn.log_sigmoid(behind), axis=0)
+    return jnp.sum(rows), jnp.float32(scores.shape[1])
+
+
+PREFERENCES = {"spread": spread, "towards_best": towards_best}

@@ -162,19 +162,29 @@ class LatentUMM(nn.Module):
             "again": self.reenter(generated),
         }
 
+    def latent(
+        self, text: jax.Array, image: jax.Array, kind: str, deterministic: bool = True
+    ) -> jax.Array:
+        """phi by name: of the "text", of the "image", or of both ("fused"); [B, Z]."""
+        if kind == "fused":
+            return self.aligner.pair(text, image, deterministic)
+        if kind == "image":
+            return self.aligner.image(image, deterministic)
+        return self.aligner.text(text, deterministic)
+
     def generate(self, latent: jax.Array) -> jax.Array:
         """G: latent [..., Z] -> [..., generated]."""
         return self.generator(latent)
 
-    def reenter(self, generated: jax.Array) -> jax.Array:
+    def reenter(self, generated: jax.Array, deterministic: bool = True) -> jax.Array:
         """[B, generated] -> [B, Z], by the aligner's image route where widths allow."""
         if self.config.reencodes_by_aligner:
-            return self.aligner.image(generated)
+            return self.aligner.image(generated, deterministic)
         return self.reencoder(generated)
 
-    def cycle(self, latent: jax.Array) -> jax.Array:
+    def cycle(self, latent: jax.Array, deterministic: bool = True) -> jax.Array:
         """latent [B, Z] -> [B, Z]: out by the generator and in again."""
-        return self.reenter(self.generate(latent))
+        return self.reenter(self.generate(latent), deterministic)
 
 
 class Maps(nn.Module):

@@ -1,0 +1,55 @@
+"""LatentUMM alone: one latent for a text and its picture, out of it and in again.
+
+Two stages, as published: dual latent alignment, then its dynamics, from where the
+first ended.
+
+    bridge pretrain --config configs/latentumm.py --workdir runs/umm1
+    bridge pretrain --config configs/latentumm.py:stage2 --workdir runs/umm2 \\
+        --config.init_from.latentumm=runs/umm1:latentumm
+
+It reads embeddings that a frozen model made; by default those that stand for one on the
+shapes world. One's own are a file of pairs:
+
+    bridge pretrain --config configs/latentumm.py --workdir runs/mine \\
+        --config.streams.main.source=paired_embeddings \\
+        --config.streams.main.path=pairs.npz \\
+        --config.model.latentumm.text=1024 --config.model.latentumm.image=1024
+"""
+
+from configs import common
+
+VARIANTS = ("", "stage2", "tiny")
+
+
+def get_config(variant=""):
+    config = common.ConfigDict(
+        dict(
+            entry="pretrain",
+            seed=0,
+            model=dict(latentumm=dict(family="latentumm", size="tiny")),
+            init_from=dict(),
+            streams=dict(main=dict(source="shapes_embeddings", batch=256)),
+            objectives=dict(
+                modal=dict(name="latent_modal", weight=1.0),
+                task=dict(name="latent_task", weight=1.0),
+            ),
+            optim=dict(
+                name="adamw",
+                learning_rate=1e-3,
+                schedule="cosine",
+                warmup_steps=50,
+                weight_decay=0.01,
+            ),
+            total_steps=1000,
+            log_every=50,
+            checkpoint_every=500,
+            pictures_every=0,
+        )
+    )
+    if variant == "stage2":
+        config.objectives.preference = dict(
+            name="latent_preference", weight=0.1, form="spread"
+        )
+        config.optim.learning_rate = 3e-4
+        config.total_steps = 500
+    return common.smoke(config) if variant == "tiny" else config
