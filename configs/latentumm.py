@@ -8,17 +8,16 @@ first ended.
         --config.init_from.latentumm=runs/umm1:latentumm
 
 It reads embeddings that a frozen model made; by default those that stand for one on the
-shapes world. One's own are a file of pairs:
+shapes world. One's own are a file of pairs (see `data/streams/paired_embeddings.py`):
 
-    bridge pretrain --config configs/latentumm.py --workdir runs/mine \\
-        --config.streams.main.source=paired_embeddings \\
+    bridge pretrain --config configs/latentumm.py:pairs --workdir runs/mine \\
         --config.streams.main.path=pairs.npz \\
         --config.model.latentumm.text=1024 --config.model.latentumm.image=1024
 """
 
 from configs import common
 
-VARIANTS = ("", "stage2", "tiny")
+VARIANTS = ("", "stage2", "pairs", "tiny")
 
 
 def get_config(variant=""):
@@ -52,4 +51,28 @@ def get_config(variant=""):
         )
         config.optim.learning_rate = 3e-4
         config.total_steps = 500
+    if variant == "pairs":
+        return _pairs(config)
     return common.smoke(config) if variant == "tiny" else config
+
+
+def _pairs(config):
+    """Of a file, at the widths of common embedding models."""
+    config.model.latentumm = dict(
+        family="latentumm",
+        text=1024,
+        image=1024,
+        latent=512,
+        hidden=1024,
+        layers=2,
+        heads=8,
+    )
+    config.streams.main = dict(
+        source="paired_embeddings",
+        batch=256,
+        path="pairs.npz",
+        text_key="text",
+        image_key="image",
+        normalise=False,
+    )
+    return config

@@ -5,9 +5,9 @@ files it wrote itself, before the checkpoint counts; the first process adds what
 merged from them and writes MANIFEST as the last file of all. Reading checks it.
 
 Files of other processes are never read while saving. A hash is XXH3-128, of a file's
-blocks of 64 MiB one by one and, if there are several, of their hashes in order. It finds
-what disks and copies do to files; it is no signature, and SHA-256 would take longer than
-the save.
+blocks of 64 MiB one by one and, if there are several, of their hashes in order. It
+finds what disks and copies do to files; it is no signature, and SHA-256 would take
+longer than the save.
 """
 
 import json

@@ -41,7 +41,9 @@ def constrain(x: jax.Array, axes: Sequence[Axis]) -> jax.Array:
 class Dense(nn.Module):
     """y = x @ kernel (+ bias) over the last axis.
 
-    With two factors beside the kernel (see `lora`), y gets x @ down @ up, too. Leading axes are flattened to one: XLA on CPU takes 1.7x as long for the backward
+    With two factors beside the kernel (see `lora`), y gets x @ down @ up, too.
+
+    Leading axes are flattened to one: XLA on CPU takes 1.7x as long for the backward
     pass of a 3-D matmul as for the same work in 2-D.
     """
 

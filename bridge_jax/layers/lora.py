@@ -2,8 +2,8 @@
 
 No model knows of it: `loss(attach(frozen, adapters, scale))`, differentiated with
 respect to `adapters` alone, trains the adapters and nothing else. `Dense` adds the
-product of an attached pair to what it computes, so no gradient of a whole kernel is ever
-made. `merge` gives kernels of the old shape, to export.
+product of an attached pair to what it computes, so no gradient of a whole kernel is
+ever made. `merge` gives kernels of the old shape, to export.
 """
 
 import re

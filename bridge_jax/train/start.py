@@ -1,7 +1,7 @@
 """Parameters before the first step: fresh, from files, taken over, adapted.
 
-A LoRA run's tree has one more branch, `lora`, beside the parts; the models never hear of
-it: `adapted` gives the tree that they train with, `merged` the one to export.
+A LoRA run's tree has one more branch, `lora`, beside the parts; the models never hear
+of it: `adapted` gives the tree that they train with, `merged` the one to export.
 """
 
 import dataclasses

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from bridge_jax.cli import resolve
@@ -43,6 +44,15 @@ def test_every_file_has_a_tiny_variant():
     assert {name for name, _ in TINY} == files
 
 
+@pytest.fixture
+def where_pairs_are(tmp_path, monkeypatch):
+    """A working directory with the file of embeddings that `:pairs` reads."""
+    monkeypatch.chdir(tmp_path)
+    rows = np.random.default_rng(0).normal(size=(2, 16, 1024))
+    np.savez("pairs.npz", text=rows[0], image=rows[1])
+
+
+@pytest.mark.usefixtures("where_pairs_are")
 @pytest.mark.parametrize(("name", "variant"), FULL)
 def test_traces(name, variant):
     """Loss and gradient, in shapes alone: one real batch, no arithmetic."""

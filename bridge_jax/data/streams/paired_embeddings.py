@@ -1,8 +1,8 @@
 """Paired embeddings of texts and pictures, as a frozen model made them.
 
-A file is NAME.npz with the arrays `text` [N, D] and `image` [N, D'], or NAME.json, a list
-of N objects that hold one list of numbers for each. The rows are read in another order
-in every epoch.
+A file is NAME.npz with the arrays `text` [N, D] and `image` [N, D'], or NAME.json, a
+list of N objects that hold one list of numbers for each. The rows are read in another
+order in every epoch.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Storage that fails is told within a save interval, and the last good step restores."""
+"""Storage that fails is told within a save, and the last good step restores."""
 
 import functools
 import re
