@@ -15,7 +15,8 @@ else
 fi
 cd "$home"
 start=$SECONDS
-if "$python" -m pytest -q --durations=10 "$@"; then
+# A file's tests share what is costly to make, so they stay together.
+if "$python" -m pytest -q -n 2 --dist loadfile --durations=10 "$@"; then
   echo "tests: passed in $((SECONDS - start)) s"
 else
   status=$?

@@ -182,7 +182,7 @@ CUT = {"data": 2, "fsdp": 1, "sequence": 2, "tensor": 2}
     ("spec", "mesh", "rules"),
     [
         ("configs/shapes_stage1.py:tiny", None, "fsdp_tp"),
-        (STAGE2, None, "fsdp_tp"),
+        # Sharded parameters of stage 2: also in tests/faults, over processes.
         (STAGE2, CUT, "fsdp_tp_sp"),
     ],
 )

@@ -14,7 +14,7 @@ from bridge_jax.checkpoint import manifest
 STEPS = 6
 STAGE2 = "configs/shapes_stage2.py:tiny"
 # Those that see more of the batch than one row; the others would only take longer.
-OBJECTIVES = ("semantic", "semantic_edit", "contrastive")
+OBJECTIVES = ("semantic", "contrastive")
 COMPARED = ("loss", "fit", "size", "gradient_norm", "learning_rate")
 
 

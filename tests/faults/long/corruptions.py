@@ -30,7 +30,7 @@ def all_trials():
 
 @functools.cache
 def _saved(folder):
-    """(work directory, bytes of the states at steps 2 and 4, a tree of their shapes)."""
+    """(work directory, bytes of the states at steps 2 and 4, their shapes)."""
     workdir = folder / "corrupted_run"
     kept = {}
 
