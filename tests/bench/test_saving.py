@@ -10,16 +10,16 @@ from bridge_jax.core.errors import BridgeError
 def test_saves_alternate_and_the_first_pair_is_dropped(tmp_path):
     result = saving.measure(tmp_path, gigabytes=1e-4, rounds=2)
     assert result.bytes == pytest.approx(1e5, rel=0.01)
-    assert len(result.ours) == len(result.stock) == 2
+    assert len(result.ours) == len(result.stock) == len(result.hashes) == 2
     assert min(*result.ours, *result.stock) > 0
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_ratio_is_of_neighbours():
-    result = saving.Result(10**9, (2.0, 3.0, 8.0), (1.0, 3.0, 2.0))
+    result = saving.Result(10**9, (2.0, 3.0, 8.0), (1.0, 3.0, 2.0), (0.1,))
     assert result.ratio == 2.0
     assert "2.000 | allowed 1.10, EXCEEDED" in saving.markdown(result)
-    fine = saving.Result(10**9, (1.0,), (1.0,))
+    fine = saving.Result(10**9, (1.0,), (1.0,), (0.1,))
     assert "EXCEEDED" not in saving.markdown(fine)
 
 
