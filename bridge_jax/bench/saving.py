@@ -28,8 +28,8 @@ ARRAYS = 32
 class Result:
     """Seconds of each save, in the order in which they were made.
 
-    `hashes`: of hashing once more what each of ours wrote. A disk that is written to has
-    moods; what hashing adds at least does not depend on them.
+    `hashes`: of hashing once more what each of ours wrote. A disk that is written to
+    has moods; what hashing adds at least does not depend on them.
     """
 
     bytes: int

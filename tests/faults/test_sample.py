@@ -40,7 +40,7 @@ SAMPLE = {
     "losses": (
         "NaN, Inf or a spike, 4 processes: nan 1",
         "NaN, Inf or a spike, 4 processes: spike 2",
-        "NaN in a row until the run goes back, 1 process(es): 1",
+        "NaN in a row until the run goes back, 1 process: 1",
     ),
 }
 
