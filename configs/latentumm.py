@@ -38,6 +38,12 @@ def get_config(variant=""):
                 schedule="cosine",
                 warmup_steps=50,
                 weight_decay=0.01,
+                # What `start="fused"` and unequal widths would take; to train it:
+                # --config.optim.trainable='((".*",True),)'
+                trainable=(
+                    (r"latentumm/(aligner/fuse|reencoder).*", False),
+                    (r".*", True),
+                ),
             ),
             total_steps=1000,
             log_every=50,
