@@ -38,6 +38,13 @@ _TOLERATED = (
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forgotten_programs():
+    """Programs of one file are of no use to the next, and all together fill gigabytes."""
+    yield
+    jax.clear_caches()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "parity: compares with another implementation, if it is installed"
