@@ -40,7 +40,7 @@ _TOLERATED = (
 
 @pytest.fixture(scope="module", autouse=True)
 def forgotten_programs():
-    """Programs of one file are of no use to the next, and all together fill gigabytes."""
+    """Programs of one file are of no use to the next; together they fill gigabytes."""
     yield
     jax.clear_caches()
 
