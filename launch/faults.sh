@@ -6,7 +6,7 @@
 #   bash launch/faults.sh [--workdir DIR] [--only KIND ...] [--most N]
 #
 # Writes tests/faults/RESULTS.md. What is done is kept in DIR (default: runs/faults) and
-# not done again. No accelerator is needed; it takes an hour or two on two cores.
+# not done again. No accelerator is needed.
 set -euo pipefail
 # shellcheck source=launch/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"

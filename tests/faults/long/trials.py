@@ -14,7 +14,8 @@ from pathlib import Path
 import processes
 import worker
 
-STEPS = 12  # of every run here; a checkpoint at every second
+STEPS = 12  # of every run here
+EVERY = worker.DEFAULTS["checkpoint_every"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +92,14 @@ def reference(workdir: Path, count: int, devices: int) -> tuple[dict, list[str]]
 
 
 def resumed_exactly(workdir: Path, count: int, devices: int) -> tuple[bool, str]:
-    """Go on to the end: is every step's figure, and the end, that of the reference?"""
+    """Go on to the end: is every step's figure, and the end, that of the reference?
+
+    A run that starts anew would get there, too, so it also has to go on from the newest
+    step that counts, and no save may be lost that had been waited for.
+    """
+    newest, promised = _newest(workdir), _promised(workdir)
+    if newest < promised:
+        return False, f"step {promised} was saved and is lost"
     _, said = processes.run(workdir, count, devices, STEPS, resume="auto")
     figures, ends = reference(workdir, count, devices)
     made = processes.records(workdir)  # before the fault and after
@@ -103,7 +111,25 @@ def resumed_exactly(workdir: Path, count: int, devices: int) -> tuple[bool, str]
     if _ends(workdir, count) != ends:
         return False, "the last state differs"
     told = [line for line in said.splitlines() if "resumed from" in line]
-    return True, told[0].split(" of ")[0] if told else "started anew"
+    how = told[0].split(" of ")[0] if told else "started anew"
+    wanted = f"resumed from step {newest}" if newest else "started anew"
+    return how == wanted, how if how == wanted else f"{how} where {wanted} was due"
+
+
+def _newest(workdir: Path) -> int:
+    """The newest step whose folder stands under its final name; 0 for none."""
+    steps = [path.name for path in (workdir / "checkpoints").glob("*")]
+    return max((int(name) for name in steps if name.isdigit()), default=0)
+
+
+def _promised(workdir: Path) -> int:
+    """The newest step that must have been saved, by the figures that were written.
+
+    A step's figures come before its save; a save begins when the one before has ended.
+    """
+    made = processes.records(workdir)
+    begun = (made[-1]["step"] - 1) // EVERY * EVERY if made else 0
+    return max(begun - EVERY, 0)
 
 
 def _ends(workdir: Path, count: int) -> list[str]:
