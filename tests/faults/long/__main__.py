@@ -59,9 +59,9 @@ def main():
 _HEAD = """# The long set of fault tests
 
 Made by `bash launch/faults.sh`, on simulated CPU devices. *Struck*: the fault came
-where it was meant to come. *Exact*: after it, what was saved went on to the same
-figures at every step and the same last state, to the bit; with other numbers of
-processes, to 1e-6."""
+where it was meant to come. *Exact*: no finished save was lost, and what was saved went
+on to the same figures at every step and the same last state, to the bit; with other
+numbers of processes, to 1e-6."""
 
 if __name__ == "__main__":
     main()
