@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="PAGE",
         help=f"put it between <!-- {MARK} --> and <!-- /{MARK} --> of this file,"
-        " instead of printing it",
+        " instead of printing it; rows of other plans that stand there stay",
     )
 
 
@@ -34,10 +34,11 @@ def run(args: argparse.Namespace) -> None:
     from bridge_jax.core import marks
     from bridge_jax.plan import table
 
-    text = table.markdown([one for path in args.files for one in _read(path)])
+    plans = [one for path in args.files for one in _read(path)]
     if args.into is None:
-        print(text)
+        print(table.markdown(plans))
         return
+    text = table.markdown(plans, marks.between(args.into, MARK))
     outputs.write_text(args.into, marks.insert(args.into, MARK, text))
     print(args.into)
 

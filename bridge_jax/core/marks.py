@@ -11,6 +11,16 @@ def insert(page: Path, name: str, text: str) -> str:
     Raises:
       BridgeError: the page cannot be read or has no such marks.
     """
+    before, _, after = _parts(page, name)
+    return f"{before}<!-- {name} -->\n\n{text}\n\n<!-- /{name} -->{after}"
+
+
+def between(page: Path, name: str) -> str:
+    """What stands between the marks of `page` now. Raises as `insert`."""
+    return _parts(page, name)[1].strip()
+
+
+def _parts(page: Path, name: str) -> tuple[str, str, str]:
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     try:
         content = page.read_text(encoding="utf-8")
@@ -19,11 +29,5 @@ def insert(page: Path, name: str, text: str) -> str:
     if content.count(begin) != 1 or content.count(end) != 1:
         raise BridgeError(f"{page} needs the marks {begin} and {end}, once each")
     before, rest = content.split(begin)
-    _, after = rest.split(end)
-    return f"{before}{begin}\n\n{text}\n\n{end}{after}"
-
-
-def between(content: str, name: str) -> str:
-    """What stands between the marks, without space around it."""
-    _, rest = content.split(f"<!-- {name} -->")
-    return rest.split(f"<!-- /{name} -->")[0].strip()
+    inside, after = rest.split(end)
+    return before, inside, after

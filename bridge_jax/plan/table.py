@@ -5,6 +5,14 @@ from collections.abc import Sequence
 
 from bridge_jax.plan import fit, topology
 
+_HEAD = (
+    (
+        "| config | program | on | GiB a device: state, peak, of |"
+        " PFLOP (again) | GB received | projected s | |"
+    ),
+    "|---|---|---|---|---|---|---|---|",
+)
+
 
 def text(plan: fit.Plan) -> str:
     """The whole plan of one program, some lines."""
@@ -34,15 +42,35 @@ def text(plan: fit.Plan) -> str:
     return "\n".join(lines)
 
 
-def markdown(plans: Sequence[fit.Plan]) -> str:
-    """One row a plan."""
-    rows = [
-        (
-            "| config | program | on | GiB a device: state, peak, of |"
-            " PFLOP (again) | GB received | projected s | |"
-        ),
-        "|---|---|---|---|---|---|---|---|",
-    ]
+def markdown(plans: Sequence[fit.Plan], before: str = "") -> str:
+    """One row a plan.
+
+    Args:
+      before: an earlier table. Its rows stay, but for those of the same config, program
+        and topology; what is new stands after the last row of its topology.
+    """
+    rows = {_key(line): line for line in before.splitlines()[len(_HEAD) :]}
+    for line in _rows(plans):
+        key = _key(line)
+        if key in rows:
+            rows[key] = line
+            continue
+        listed = list(rows.items())
+        last = max(
+            (i for i, (k, _) in enumerate(listed) if k[-1] == key[-1]), default=-1
+        )
+        place = last + 1 if last >= 0 else len(listed)
+        rows = dict([*listed[:place], (key, line), *listed[place:]])
+    return "\n".join([*_HEAD, *rows.values()])
+
+
+def _key(line: str) -> tuple[str, ...]:
+    """Config, program and where, of a row."""
+    return tuple(cell.strip() for cell in line.split("|")[1:4])
+
+
+def _rows(plans: Sequence[fit.Plan]) -> list[str]:
+    rows = []
     for one in plans:
         model = sum(one.flops.values())
         cells = [
@@ -55,8 +83,8 @@ def markdown(plans: Sequence[fit.Plan]) -> str:
             f"{one.projected:.3g}",
             "compiled and fits" if one.fits else "does not fit",
         ]
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows).replace("nan", "?")
+        rows.append(f"| {' | '.join(cells)} |".replace("nan", "?"))
+    return rows
 
 
 def verdict(plan: fit.Plan) -> str:

@@ -204,6 +204,15 @@ def test_sampling_is_three_programs(eight):
     assert painting.peak > painting.state + painting.temporary
     lines = table.markdown(plans).splitlines()
     assert len(lines) == 5 and all(line.count("|") == 9 for line in lines)
+    # A later table renews its own rows, where they stand, and keeps the others.
+    elsewhere = dataclasses.replace(rewriting, topology="v9-8")
+    both = table.markdown([elsewhere], table.markdown(plans)).splitlines()
+    assert both[:5] == lines and "v9-8" in both[5]
+    anew = dataclasses.replace(conditions, peak=1.25)
+    added = dataclasses.replace(painting, program="more")
+    mixed = table.markdown([anew, added], "\n".join(both)).splitlines()
+    assert [mixed[i] for i in (0, 1, 2, 4, 6)] == [both[i] for i in (0, 1, 2, 4, 5)]
+    assert ", 1.25, " in mixed[3] and "| more |" in mixed[5] and len(mixed) == 7
     with pytest.raises(BridgeError, match="sampling needs projector, aligner, mt5"):
         list(fit.plans(miniature.config(STAGE1), STAGE1, eight, "sampling"))
 
