@@ -28,6 +28,12 @@ class Oracle:
         keys = zip((crc32(image) for image in images), questions, strict=True)
         return [types.SimpleNamespace(text=f" {self.answers[k].upper()}") for k in keys]
 
+    def describe(self, images):
+        """What is seen, position and all."""
+        self.calls += 1
+        scenes = [shapes_world.read_scene(image).scene for image in images]
+        return [language.canonical(scene) for scene in scenes]
+
     def generate(self, prompts, *, images_per_prompt, seed, condition="queries", **_):
         self.calls += 1
         settings = images_per_prompt, seed, condition
@@ -35,7 +41,9 @@ class Oracle:
 
     def _drawing(self, prompt, number, seed, condition):
         stream = Stream(seed, prompt, condition)
-        scene = scene_of(stream, self.split, self.prompts[prompt])
+        scene = shapes_world.parse_caption(prompt)  # None of what is only a wish
+        if prompt in self.prompts:
+            scene = scene_of(stream, self.split, self.prompts[prompt])
         image = shapes_world.render(scene)
         return types.SimpleNamespace(
             prompt=prompt,
@@ -81,6 +89,9 @@ class Noise(Oracle):
 
     def chat(self, images, questions, **_):
         return [types.SimpleNamespace(text="perhaps <b>")] * len(questions)
+
+    def describe(self, images):
+        return [""] * len(images)
 
     def _drawing(self, prompt, number, seed, condition):
         return types.SimpleNamespace(

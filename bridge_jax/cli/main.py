@@ -27,6 +27,7 @@ COMMANDS = (
     "search",
     "evaluate",
     "figures",
+    "ablate",
     "parity",
     "pretrain",
     "train",

@@ -21,7 +21,9 @@ class Options:
       edits: how many, its six kinds equally often.
       edits_bert: what BERT reads in edits, their "caption" or nothing ("empty").
       scenes: how many retrieval searches among.
-      captions: their style, a name of `shapes_world.STYLES`.
+      chains: how many scenes go round in consistency, `cycles` times; they are drawn
+        from the first of `conditions`.
+      captions: style of retrieval's and consistency's, a name of `shapes_world.STYLES`.
       sampler, steps, guidance, rescale: see `bridge_jax.inference`.
     """
 
@@ -36,6 +38,8 @@ class Options:
     edits: int = 200
     edits_bert: Literal["caption", "empty"] = "caption"
     scenes: int = 500
+    chains: int = 128
+    cycles: int = 3
     captions: str = "canonical"
     sampler: Literal["dpm", "ddim", "ddpm"] = "dpm"
     steps: int = 25
@@ -49,7 +53,7 @@ class Options:
         return {name: getattr(self, name) for name in names}
 
     def limited(self, limit: int | None) -> "Options":
-        """The same, with at most `limit` questions, prompts, edits and scenes."""
+        """The same, with at most `limit` questions, prompts, edits, scenes and chains."""
         if limit is None:
             return self
         return dataclasses.replace(
@@ -58,4 +62,5 @@ class Options:
             prompts_per_tag=min(self.prompts_per_tag, max(1, limit // 6)),
             edits=min(self.edits, limit),
             scenes=min(self.scenes, limit),
+            chains=min(self.chains, limit),
         )

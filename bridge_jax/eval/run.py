@@ -25,7 +25,14 @@ from bridge_jax.core import config as config_lib
 from bridge_jax.core import log, trees
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import shapes_world
-from bridge_jax.eval import editing, generation, records, retrieval, understanding
+from bridge_jax.eval import (
+    consistency,
+    editing,
+    generation,
+    records,
+    retrieval,
+    understanding,
+)
 from bridge_jax.eval.options import CONDITIONS, Options
 from bridge_jax.eval.system import System
 
@@ -34,6 +41,7 @@ TASKS: dict[str, Callable[[System, str, Path, Options], dict[str, float]]] = {
     "generation": generation.evaluate,
     "editing": editing.evaluate,
     "retrieval": retrieval.evaluate,
+    "consistency": consistency.evaluate,
 }
 METRICS = "metrics.json"
 
@@ -67,7 +75,7 @@ def evaluate(
     out = Path(out)
     metrics = _open(out, split, model)
     for task in tasks:
-        if resume and _done(metrics, task, chosen):
+        if resume and is_done(metrics, task, chosen):
             log.say(f"{task}: done before, in {out}")
             continue
         metrics = _drop(metrics, task)
@@ -169,7 +177,8 @@ def _continue(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
     return metrics
 
 
-def _done(metrics: Mapping[str, Any], task: str, options: Options) -> bool:
+def is_done(metrics: Mapping[str, Any], task: str, options: Options) -> bool:
+    """Whether `metrics` hold `task`, measured with these options."""
     about = metrics["settings"]["tasks"].get(task, {})
     # Through JSON, as the old options were.
     wanted = json.loads(json.dumps(config_lib.plain(options)))

@@ -1,4 +1,4 @@
-"""What evaluation asks of a model: the four tasks, and enough to name its weights.
+"""What evaluation asks of a model: the tasks, and enough to name its weights.
 
 `bridge_jax.load` gives such an object; so does a test that answers from the truth.
 """
@@ -26,6 +26,9 @@ class System(Protocol):
         self, images: Sequence[Picture], questions: Sequence[str], **settings: Any
     ) -> Sequence[Any]:
         """One answer, with `text`, for each picture and question."""
+
+    def describe(self, images: Sequence[Picture]) -> list[str]:
+        """What each picture shows, in words."""
 
     def generate(self, prompts: Sequence[str], **settings: Any) -> Sequence[Any]:
         """One drawing, with `caption` and `images`, for each prompt."""

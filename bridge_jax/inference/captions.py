@@ -38,6 +38,14 @@ def of_edits(
     return _written(engine, params, rows, instructions, "imagining")
 
 
+def of_pictures(
+    engine: Engine, params: Params, pictures: Sequence[Picture]
+) -> list[str]:
+    """The LLM's descriptions, as far as they can be drawn; "" where it says nothing."""
+    found = looking.descriptions(engine, params, [(one,) for one in pictures])
+    return [_fitting(engine.processor, answer.text.strip()) for answer in found]
+
+
 def own(processor: processor_lib.Processor, prompts: Sequence[str]) -> list[Caption]:
     """The prompts themselves. Raises BridgeError for those that are too long."""
     most = processor.config.memory_length
@@ -85,9 +93,18 @@ def _caption(
 
 
 def _fitting(processor: processor_lib.Processor, text: str) -> str:
-    """As many leading words (or letters of a single word) as the aligner can read."""
-    most = processor.config.memory_length
-    while len(processor.qwen.encode_text(text)) > most:
+    """As many leading words (or letters of a single word) as both sides can read."""
+    while not _fits(processor, text):
         shorter = text.rpartition(" ")[0].rstrip()
         text = shorter or text[: len(text) // 2]
     return text
+
+
+def _fits(processor: processor_lib.Processor, text: str) -> bool:
+    """Whether the aligner's memory and the text encoder hold all of it."""
+    frame = len(processor.mt5.prefix) + len(processor.mt5.suffix)
+    sides = (
+        (processor.qwen, processor.config.memory_length),
+        (processor.mt5, processor.config.t5_length - frame),
+    )
+    return all(len(one.encode_text(text)) <= most for one, most in sides)

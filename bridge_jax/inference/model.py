@@ -100,6 +100,12 @@ class Model:
         numbers = batching.numbers(names)[:, 0]
         return decode.answers(self.engine, self.params, conversations, choice, numbers)
 
+    def describe(self, images: Sequence[Any]) -> list[str]:
+        """A caption of each picture, cut to what `generate` can draw as it is."""
+        self.engine.need("describe", "vlm")
+        pictures = inputs.pictures(images, self.processor.config)
+        return captions.of_pictures(self.engine, self.params, pictures)
+
     def rewrite(self, prompts: Sequence[str]) -> list[str]:
         """The captions that `generate` would draw for `prompts`."""
         prompts = inputs.texts(prompts, "prompt")

@@ -76,14 +76,9 @@ def conditions(
 ) -> tuple[Any, Any]:
     """Program: text conditions of the rows (leading axis B) and of no text (1)."""
     seen = _look(bundle, params, batch)
-    t5_mask = batch["t5_mask"]
-    if condition == "queries" and mask == "all":
-        t5_mask = jnp.ones_like(t5_mask)
-    states = seen.mt5_states if condition == "text" else seen.aligned
-    wanted = _encode(seen, t5_mask, states)
-    empty = shared["empty"]
-    nothing = _look(bundle, params, empty)
-    unwanted = _encode(nothing, empty["t5_mask"], nothing.mt5_states)
+    wanted = _encode(seen, *seen.condition(condition, mask))
+    nothing = _look(bundle, params, shared["empty"])
+    unwanted = _encode(nothing, *nothing.condition("text"))
     return wanted, jax.tree.map(lambda leaf: leaf[:1], unwanted)
 
 
@@ -142,7 +137,7 @@ def _look(
     )
 
 
-def _encode(seen: view_lib.View, t5_mask: jax.Array, t5_states: jax.Array) -> Any:
+def _encode(seen: view_lib.View, t5_states: jax.Array, t5_mask: jax.Array) -> Any:
     return seen.bundle.apply(
         "dit",
         seen.params,

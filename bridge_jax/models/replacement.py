@@ -2,8 +2,9 @@
 
 The reference has fixed dials chosen by hand between runs (0, 0.005, 0.15,
 U(0.15, 0.75), U(0.15, 1), U(0.75, 1), 1); the paper says that text conditioning is
-gradually replaced. Here it is one continuous schedule with the dials as special cases:
-at each step r is drawn from U(low, high), and both ends move linearly.
+gradually replaced. Here it is one schedule with the dials as special cases: at each
+step r is drawn from U(low, high), and both ends move linearly, or in jumps from one
+dial to the next.
 """
 
 import dataclasses
@@ -20,17 +21,25 @@ class Schedule:
       start: (low, high) before `begin`.
       end: (low, high) after `finish`.
       begin, finish: optimiser steps between which the ends move linearly.
+      dials: (low, high), (low, high), ... that take equal shares of the steps between
+        `begin` and `finish` one after the other, in place of `start` and `end`.
     """
 
     start: tuple[float, float] = (0.0, 0.15)
     end: tuple[float, float] = (1.0, 1.0)
     begin: int = 0
     finish: int = 1000
+    dials: tuple[tuple[float, float], ...] = ()
 
     def interval(self, step: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(low, high) at `step`, float32 scalars."""
         span = max(self.finish - self.begin, 1)
         share = jnp.clip((step - self.begin) / span, 0.0, 1.0).astype(jnp.float32)
+        if self.dials:
+            turns = jnp.asarray(self.dials, jnp.float32)
+            last = len(self.dials) - 1
+            low, high = turns[jnp.minimum((share * len(turns)).astype(int), last)]
+            return low, high
         low = self.start[0] + share * (self.end[0] - self.start[0])
         high = self.start[1] + share * (self.end[1] - self.start[1])
         return low, high

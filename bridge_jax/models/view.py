@@ -126,10 +126,11 @@ class View:
 
     @property
     def replace(self) -> jax.Array:
-        """Where learned queries stand in for caption embeddings: bool [B, L]."""
+        """Where learned queries stand in for caption embeddings: bool [B, Q]."""
 
         def make():
             rows, length = self.batch["t5_tokens"].shape
+            length = min(length, self.bundle["aligner"].config.queries)
             key = self.rngs["replacement/ratio"]
             ratios = self.schedule.ratios(key, rows, self.step)
             return replacement.sample_mask(
@@ -140,19 +141,39 @@ class View:
 
     @property
     def aligned(self) -> jax.Array:
-        """The aligner's stand-in for `mt5_states`: [B, L, D]."""
+        """The aligner's stand-in for the first Q of `mt5_states`: [B, Q, D].
+
+        Q is the number of learned queries, L as published; captions end there.
+        """
         return self._once(
             "aligned",
             lambda: self.bundle.apply(
                 "aligner",
                 self.params,
-                self.mt5_embeddings,
+                self.mt5_embeddings[:, : self.replace.shape[1]],
                 self.memory(),
                 self.batch["memory_mask"],
                 replace=self.replace,
                 **self._dropout("aligner"),
             ),
         )
+
+    def condition(self, name: str, mask: str = "all") -> tuple[jax.Array, jax.Array]:
+        """What the decoder reads of the text: states [B, L, D] and mask [B, L].
+
+        Args:
+          name: "text" (mT5) or "queries" (the aligner).
+          mask: whether it sees "all" of the aligner's positions, or those of the
+            "caption" alone; of mT5's always the caption's.
+        """
+        t5_mask = self.batch["t5_mask"]
+        if name == "text":
+            return self.mt5_states, t5_mask
+        made = jnp.arange(t5_mask.shape[1]) < self.aligned.shape[1]
+        absent = t5_mask.shape[1] - self.aligned.shape[1]
+        states = jnp.pad(self.aligned, ((0, 0), (0, absent), (0, 0)))
+        seen = jnp.ones_like(t5_mask) if mask == "all" else t5_mask
+        return states, seen * made[None].astype(seen.dtype)
 
     # --- latent diffusion -------------------------------------------------------
 
@@ -186,10 +207,7 @@ class View:
 
         `noisy` [n * B, ...] and `timesteps` hold n consecutive draws of every row.
         """
-        t5_mask = self.batch["t5_mask"]
-        states = {"text": lambda: self.mt5_states, "queries": lambda: self.aligned}
-        if condition == "queries":
-            t5_mask = jnp.ones_like(t5_mask)
+        states, t5_mask = self.condition(condition)
         return self.bundle.apply(
             "dit",
             self.params,
@@ -197,7 +215,7 @@ class View:
             timesteps,
             self.bert_states,
             self.batch["bert_mask"],
-            states[condition](),
+            states,
             t5_mask,
         )
 

@@ -34,4 +34,5 @@ class Objective(base.Base):
     """Reads what `View.aligned` and `View.mt5_states` read."""
 
     def __call__(self, view: view_lib.View) -> term.Term:
-        return term.Term(*semantic_mse(view.aligned, view.mt5_states))
+        made = view.aligned
+        return term.Term(*semantic_mse(made, view.mt5_states[:, : made.shape[1]]))

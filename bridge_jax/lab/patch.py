@@ -1,0 +1,33 @@
+"""Changes of a config as JSON merge patches (RFC 7396): what is None is taken out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+
+def patched(config: ConfigDict, *changes: Mapping[str, Any]) -> ConfigDict:
+    """A copy of `config` with `changes` made one after the other.
+
+    Groups are changed key by key, everything else is replaced. A key that is new is
+    added: whoever builds the config says whether it knows it.
+    """
+    made = config.copy_and_resolve_references()
+    with made.unlocked(), made.ignore_type():
+        for change in changes:
+            _merge(made, change)
+    return made
+
+
+def _merge(node: ConfigDict, change: Mapping[str, Any]) -> None:
+    for name, value in change.items():
+        if value is None:
+            if name in node:
+                del node[name]
+        elif isinstance(value, Mapping | ConfigDict):
+            if not isinstance(node.get(name), ConfigDict):
+                node[name] = ConfigDict()
+            with node[name].unlocked(), node[name].ignore_type():
+                _merge(node[name], value)
+        else:
+            node[name] = value
