@@ -50,6 +50,7 @@ PARTS = {
         "time_frequencies": 16,
     },
     "vae": {"block_out_channels": (4, 4, 4, 4), "norm_groups": 2},
+    "maps": {"hidden": 16, "embedding": 12, "inner": 8},
     "latentumm": {"latent": 8, "hidden": 16, "layers": 1, "heads": 2},
 }
 PROCESSOR = processor_lib.Processor(processor_lib.Config())

@@ -19,7 +19,8 @@ class Oracle:
         self.params = {"part": {"kernel": np.arange(6, dtype=np.float32)}}
         bundle = types.SimpleNamespace(description=lambda: {"part": "oracle"})
         self.engine = types.SimpleNamespace(bundle=bundle)
-        self.answers, self.prompts, self.targets = truth(split)
+        answers, self.prompts, self.targets, self.asked = truth(split)
+        self.answers = dict(answers)  # grows by what is drawn
         self.split = split
         self.calls = 0
 
@@ -45,6 +46,8 @@ class Oracle:
         if prompt in self.prompts:
             scene = scene_of(stream, self.split, self.prompts[prompt])
         image = shapes_world.render(scene)
+        for question in self.asked.get(prompt, ()):
+            self.answers[crc32(image), question.question] = question.answer
         return types.SimpleNamespace(
             prompt=prompt,
             caption=language.canonical(scene),
@@ -112,7 +115,7 @@ class Noise(Oracle):
 
 @functools.cache
 def truth(split):
-    """Right answers, prompts and edited scenes of the first items of a split."""
+    """Right answers, prompts, edited scenes and what is asked of captions' scenes."""
     answers = {
         (crc32(picture), question.question): question.answer
         for _, picture, question in understanding.questions(split, 24, 4)
@@ -126,7 +129,11 @@ def truth(split):
         (crc32(shapes_world.render(edit.source)), edit.instruction): edit.target
         for edit in editing.edits(split, 12)
     }
-    return answers, asked, targets
+    questions = {
+        item.caption("canonical"): item.questions(1)
+        for item in shapes_world.distinct_scenes(split, 24)
+    }
+    return answers, asked, targets, questions
 
 
 def noise(seed, number):

@@ -11,12 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bridge_jax.core import clip
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import images
-
-# OpenAI CLIP's channel statistics, which Qwen2-VL's preprocessor_config.json uses.
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 def fit(
@@ -38,8 +35,8 @@ def to_patches(
     patch: int = 14,
     temporal: int = 2,
     merge: int = 2,
-    mean: Sequence[float] = CLIP_MEAN,
-    std: Sequence[float] = CLIP_STD,
+    mean: Sequence[float] = clip.MEAN,
+    std: Sequence[float] = clip.STD,
 ) -> tuple[np.ndarray, tuple[int, int, int]]:
     """Normalised patches of one picture or video.
 
@@ -64,8 +61,8 @@ def batch_to_patches(
     patch: int = 14,
     temporal: int = 2,
     merge: int = 2,
-    mean: Sequence[float] = CLIP_MEAN,
-    std: Sequence[float] = CLIP_STD,
+    mean: Sequence[float] = clip.MEAN,
+    std: Sequence[float] = clip.STD,
 ) -> tuple[np.ndarray, tuple[int, int, int]]:
     """`to_patches` for pictures of one size, in one go.
 

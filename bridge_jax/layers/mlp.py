@@ -1,9 +1,13 @@
-"""Activations by the names that published configs use."""
+"""Activations by the names that published configs use, and the plainest MLP."""
 
 from collections.abc import Callable
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from bridge_jax.core import types
+from bridge_jax.layers import linear
 
 
 def quick_gelu(x: jax.Array) -> jax.Array:
@@ -34,3 +38,28 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 def activation(name: str) -> Callable[[jax.Array], jax.Array]:
     """The activation of that name; KeyError lists nothing, configs are checked."""
     return ACTIVATIONS[name]
+
+
+class TwoLayers(nn.Module):
+    """Linear, exact GELU, Linear."""
+
+    inner: int
+    out: int
+    dtype: str = "float32"
+    param_dtype: str = "float32"
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """x [..., in] -> [..., out]."""
+        hidden = self._dense(self.inner, ("embed", "mlp"), "inner")(x)
+        return self._dense(self.out, ("mlp", "embed"), "outer")(gelu_exact(hidden))
+
+    def _dense(self, width: int, axes: tuple[str, str], name: str) -> linear.Dense:
+        return linear.Dense(
+            width,
+            use_bias=True,
+            dtype=types.dtype(self.dtype),
+            param_dtype=types.dtype(self.param_dtype),
+            axes=axes,
+            name=name,
+        )

@@ -80,6 +80,7 @@ FAMILIES: dict[str, tuple[str, _Example]] = {
         "LatentUMM",
         lambda c: {"text": jnp.zeros((1, c.text)), "image": jnp.zeros((1, c.image))},
     ),
+    "latent_maps": ("Maps", lambda c: {"hidden": jnp.zeros((1, c.hidden))}),
     "projector": ("Projector", lambda c: {"states": jnp.zeros((1, 1, c.hidden))}),
     "bitransformer": ("BiTransformer", _aligner),
     "retrieval": ("RetrievalHeads", _retrieval),

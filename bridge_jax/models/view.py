@@ -13,7 +13,7 @@ Batch fields of a stream (all optional, each needed by what reads it):
     replaceable     [B] bool, rows in which learned queries may stand (edits: False)
     t5_tokens/mask  [B, L] the caption for mT5;  bert_tokens/mask [B, Lc] for BERT
     images          [B, h, w, 3] float in [-1, 1], or latents [B, h/f, w/f, C]
-    text, image     [B, D], embeddings of a frozen model, for LatentUMM alone
+    text, image     [B, D], embeddings of a frozen model, for LatentUMM
 """
 
 from collections.abc import Callable, Mapping
@@ -22,8 +22,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from bridge_jax.core import rng
 from bridge_jax.models import bundle as bundle_lib
-from bridge_jax.models import replacement
+from bridge_jax.models import latent_spaces, replacement
 
 
 class View:
@@ -35,7 +36,7 @@ class View:
         params: Mapping[str, Any],
         batch: Mapping[str, Any],
         *,
-        rngs: Mapping[str, jax.Array],
+        rngs: rng.Streams,
         step: jax.Array,
         schedule: replacement.Schedule | None = None,
         train: bool = True,
@@ -46,12 +47,14 @@ class View:
         self.rngs = rngs
         self._made: dict[str, Any] = {}
 
-    def _once(self, name: str, make: Callable[[], Any]) -> Any:
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make` makes, made when first asked for."""
         if name not in self._made:
             self._made[name] = make()
         return self._made[name]
 
-    def _dropout(self, name: str) -> dict[str, Any]:
+    def dropout(self, name: str) -> dict[str, Any]:
+        """Keywords of a module with dropout; `name` is the stream of its masks."""
         if not self.train:
             return {"deterministic": True}
         return {"deterministic": False, "rngs": {"dropout": self.rngs[name]}}
@@ -67,11 +70,11 @@ class View:
             hidden, _ = self.bundle.apply("vlm", self.params, **fields)
             return hidden
 
-        return self._once(f"hidden/{side}", make)
+        return self.once(f"hidden/{side}", make)
 
     def logits(self, side: str = "vlm") -> jax.Array:
         """Next-token scores, float32 [B, T, V]."""
-        return self._once(
+        return self.once(
             f"logits/{side}",
             lambda: self.bundle.apply(
                 "vlm", self.params, self.hidden(side), method="logits"
@@ -88,14 +91,14 @@ class View:
             projected = self.bundle.apply("projector", self.params, states)
             return jnp.where(mask[..., None], projected, 0.0)
 
-        return self._once(f"memory/{side}/{prefix}", make)
+        return self.once(f"memory/{side}/{prefix}", make)
 
     # --- text encoders ----------------------------------------------------------
 
     @property
     def mt5_embeddings(self) -> jax.Array:
         """Input embeddings of the caption: [B, L, D]."""
-        return self._once(
+        return self.once(
             "mt5_embeddings",
             lambda: self.bundle.apply(
                 "mt5", self.params, self.batch["t5_tokens"], method="embed"
@@ -105,7 +108,7 @@ class View:
     @property
     def mt5_states(self) -> jax.Array:
         """mT5 encoder output of the caption: [B, L, D]."""
-        return self._once(
+        return self.once(
             "mt5_states",
             lambda: self.bundle.apply(
                 "mt5", self.params, self.batch["t5_tokens"], self.batch["t5_mask"]
@@ -115,7 +118,7 @@ class View:
     @property
     def bert_states(self) -> jax.Array:
         """BERT last hidden states: [B, Lc, Dc]."""
-        return self._once(
+        return self.once(
             "bert_states",
             lambda: self.bundle.apply(
                 "bert", self.params, self.batch["bert_tokens"], self.batch["bert_mask"]
@@ -137,7 +140,7 @@ class View:
                 self.rngs["replacement/mask"], ratios, length, self.batch["replaceable"]
             )
 
-        return self._once("replace", make)
+        return self.once("replace", make)
 
     @property
     def aligned(self) -> jax.Array:
@@ -145,7 +148,7 @@ class View:
 
         Q is the number of learned queries, L as published; captions end there.
         """
-        return self._once(
+        return self.once(
             "aligned",
             lambda: self.bundle.apply(
                 "aligner",
@@ -154,7 +157,7 @@ class View:
                 self.memory(),
                 self.batch["memory_mask"],
                 replace=self.replace,
-                **self._dropout("aligner"),
+                **self.dropout("aligner"),
             ),
         )
 
@@ -183,7 +186,7 @@ class View:
         images = self.batch["images"]
         if images.dtype != jnp.uint8:
             return images
-        return self._once("images", lambda: images.astype(jnp.float32) / 127.5 - 1.0)
+        return self.once("images", lambda: images.astype(jnp.float32) / 127.5 - 1.0)
 
     @property
     def latents(self) -> jax.Array:
@@ -198,7 +201,7 @@ class View:
             )
             return jax.lax.stop_gradient(mean * scale)
 
-        return self._once("latents", make)
+        return self.once("latents", make)
 
     def denoise(
         self, noisy: jax.Array, timesteps: jax.Array, condition: str
@@ -226,57 +229,66 @@ class View:
 
         Reads batch["vlm_image"], image_index/mask and their text counterparts.
         """
-        return self._once(f"embedding/{modality}", lambda: self._embed(modality))
+        return self.once(f"embedding/{modality}", lambda: self._embed(modality))
 
     def _embed(self, modality: str) -> jax.Array:
-        memory = self.memory(f"vlm_{modality}", modality)
-        mask = self.batch[f"{modality}_mask"]
-        queries = self.params["retrieval"][f"{modality}_queries"].astype(memory.dtype)
-        queries = jnp.broadcast_to(queries[None], (memory.shape[0], *queries.shape))
-        out = self.bundle.apply(
-            "aligner",
-            self.params,
-            queries,
-            memory,
-            mask,
-            **self._dropout(f"aligner/{modality}"),
-        )
         return self.bundle.apply(
-            "retrieval", self.params, out, memory, mask, method=f"embed_{modality}"
+            "retrieval",
+            self.params,
+            self.looked_for(modality),
+            self.memory(f"vlm_{modality}", modality),
+            self.batch[f"{modality}_mask"],
+            method=f"embed_{modality}",
+        )
+
+    def looked_for(self, modality: str) -> jax.Array:
+        """What retrieval's queries find in "image" or "text": [B, Q, D]."""
+
+        def make():
+            memory = self.memory(f"vlm_{modality}", modality)
+            queries = self.params["retrieval"][f"{modality}_queries"]
+            shape = (memory.shape[0], *queries.shape)
+            queries = jnp.broadcast_to(queries.astype(memory.dtype)[None], shape)
+            return self.bundle.apply(
+                "aligner",
+                self.params,
+                queries,
+                memory,
+                self.batch[f"{modality}_mask"],
+                **self.dropout(f"aligner/{modality}"),
+            )
+
+        return self.once(f"looked_for/{modality}", make)
+
+    def shown(self, images: jax.Array) -> "View":
+        """A view of other pictures in place of batch["vlm_image"]'s.
+
+        Args:
+          images: [n * B, h, w, 3] in [-1, 1], n consecutive ones for every row.
+        """
+        copies = images.shape[0] // self.batch["image_index"].shape[0]
+
+        def again(leaf: jax.Array) -> jax.Array:
+            return jnp.repeat(leaf, copies, axis=0)
+
+        names = ("vlm_image", "image_index", "image_mask")
+        batch = jax.tree.map(again, {name: self.batch[name] for name in names})
+        length = batch["vlm_image"]["patches"].shape[1]
+        batch["vlm_image"]["patches"] = self.bundle.apply(
+            "vlm", self.params, images, length, method="to_patches"
+        )
+        return View(
+            self.bundle,
+            self.params,
+            batch,
+            rngs=self.rngs.below("shown"),
+            step=self.step,
+            train=self.train,
         )
 
     # --- LatentUMM --------------------------------------------------------------
 
-    def latent(self, kind: str) -> jax.Array:
-        """phi of the "text", of the "image" or of both ("fused"): [B, Z]."""
-        return self._once(
-            f"latent/{kind}",
-            lambda: self.bundle.apply(
-                "latentumm",
-                self.params,
-                self.batch["text"],
-                self.batch["image"],
-                kind,
-                **self._dropout(f"latentumm/{kind}"),
-                method="latent",
-            ),
-        )
-
-    def generated(self, kind: str) -> jax.Array:
-        """What the generator makes of a latent: [B, generated]."""
-        return self._once(
-            f"generated/{kind}",
-            lambda: self.bundle.apply(
-                "latentumm", self.params, self.latent(kind), method="generate"
-            ),
-        )
-
-    def cycle(self, latent: jax.Array, draw: str) -> jax.Array:
-        """Latents [B, Z], out by the generator and in again; `draw` names dropout's."""
-        return self.bundle.apply(
-            "latentumm",
-            self.params,
-            latent,
-            **self._dropout(f"latentumm/cycle/{draw}"),
-            method="cycle",
-        )
+    def space(self, name: str) -> latent_spaces.Space:
+        """The latent space of that name, see `latent_spaces.SPACES`."""
+        make = latent_spaces.SPACES[name]
+        return self.once(f"space/{name}", lambda: make(self))

@@ -10,14 +10,16 @@ from bridge_jax.objectives import base, consistency
 
 @dataclasses.dataclass(frozen=True)
 class Objective(base.Base):
-    """Reads the fields `text` and `image` of paired embeddings.
+    """Reads what `space` reads, see `models/latent_spaces.py`.
 
     Attributes:
-      start: whose latent goes round, "text" or "fused".
+      start: whose latent goes round, "text", "image" or "fused".
     """
 
-    start: Literal["text", "fused"] = "text"
+    space: Literal["embeddings", "llm", "aligner"] = "embeddings"
+    start: Literal["text", "image", "fused"] = "text"
 
     def __call__(self, view: view_lib.View) -> term.Term:
-        latent = view.latent(self.start)
-        return term.Term(*consistency.distance(latent, view.cycle(latent, "task")))
+        space = view.space(self.space)
+        latent = space.latent(self.start)
+        return term.Term(*consistency.distance(latent, space.cycle(latent, "task")))

@@ -1,4 +1,4 @@
-"""All four tasks at once: the truth scores 1, noise scores 0, files are as promised."""
+"""All tasks at once: the truth scores 1, noise scores 0, files are as promised."""
 
 import json
 
@@ -9,13 +9,15 @@ import pytest
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.eval import run
 
-TASKS = ("vqa", "generation", "editing", "retrieval")
+TASKS = ("vqa", "generation", "editing", "retrieval", "consistency")
 SMALL = {
     "questions": 20,
     "prompts_per_tag": 2,
     "images_per_prompt": 2,
     "edits": 12,
     "scenes": 20,
+    "chains": 6,
+    "cycles": 2,
     "batch": 8,
 }
 SCORES = (
@@ -30,6 +32,9 @@ SCORES = (
     "editing/move",
     "retrieval/i2t_r1",
     "retrieval/t2i_r10",
+    "consistency/text_image_text",
+    "consistency/image_text_image/kept_2",
+    "consistency/text_image_text/drawn",
 )
 
 

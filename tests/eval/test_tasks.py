@@ -1,5 +1,6 @@
 """What each task counts as right."""
 
+import dataclasses
 import json
 import shutil
 
@@ -10,8 +11,10 @@ from PIL import Image
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import shapes_world
+from bridge_jax.data.shapes import language
 from bridge_jax.eval import (
     batches,
+    consistency,
     editing,
     generation,
     options,
@@ -114,3 +117,34 @@ def test_other_caption_styles(tmp_path):
     assert figures["t2i_r1"] == figures["i2t_r1"] == 1.0
     lines = (tmp_path / "found.jsonl").read_text().splitlines()
     assert len({json.loads(line)["caption"] for line in lines}) < 40
+
+
+def test_what_is_forgotten_breaks_a_chain_for_good(tmp_path):
+    class Forgetful(oracle.Oracle):
+        """Leaves out the last of several objects."""
+
+        def describe(self, images):
+            scenes = [shapes_world.read_scene(image).scene for image in images]
+            return [
+                language.canonical(
+                    dataclasses.replace(s, objects=s.objects[:-1] or s.objects)
+                )
+                for s in scenes
+            ]
+
+    settings = dataclasses.replace(SMALL, chains=12, cycles=3)
+    figures = consistency.evaluate(Forgetful(), "test", tmp_path, settings)
+    alone = [
+        len(item.scene.objects) == 1
+        for item in shapes_world.distinct_scenes("test", settings.chains)
+    ]
+    for route in consistency.ROUTES:
+        kept = [figures[f"{route}/kept_{n}"] for n in (1, 2, 3)]
+        assert kept == [sum(alone) / 12] * 3 and 0 < kept[0] < 1
+        drift = [figures[f"{route}/drift_{n}"] for n in (1, 3)]
+        assert drift[1] > 0 and figures[route] == kept[0]
+        lines = (tmp_path / f"{route}.jsonl").read_text().splitlines()
+        records = [json.loads(line) for line in lines]
+        assert [r["kept"] for r in records if r["cycle"] == 3] == alone
+        assert len(list(tmp_path.glob(f"{route}/*/*.png"))) == 36
+    assert figures["text_image_text/drawn"] == 1.0

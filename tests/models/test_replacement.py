@@ -53,6 +53,15 @@ def test_the_interval_moves_linearly_and_stops():
         )
 
 
+def test_dials_take_turns():
+    dials = ((0.0, 0.15), (0.15, 0.75), (1.0, 1.0))
+    schedule = replacement.Schedule(begin=10, finish=40, dials=dials)
+    turns = {0: 0, 10: 0, 19: 0, 20: 1, 29: 1, 30: 2, 40: 2, 999: 2}
+    for step, turn in turns.items():
+        found = schedule.interval(jnp.int32(step))
+        np.testing.assert_allclose(found, dials[turn], rtol=1e-6)
+
+
 def test_ratios_fill_the_interval():
     schedule = replacement.Schedule((0.15, 0.75), (0.15, 0.75))
     ratios = np.asarray(schedule.ratios(jax.random.key(1), 500, jnp.int32(7)))

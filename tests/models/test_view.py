@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from bridge_jax.core import rng
+from bridge_jax.models import build, replacement, view
 from bridge_jax.models import bundle as bundle_lib
-from bridge_jax.models import replacement, view
 from bridge_jax.objectives import base
 
 
@@ -167,3 +167,35 @@ def test_uint8_pictures_become_signed_floats(bundle):
 def test_given_latents_are_used_as_they_are(bundle):
     batch = {"latents": jnp.ones((1, 8, 8, 8))}
     assert look(bundle, {}, batch).latents is batch["latents"]
+
+
+def test_fewer_queries_stand_for_the_first_positions():
+    """The decoder sees no more of the text than there are learned queries."""
+    table = miniature.config("configs/shapes_stage2.py:tiny").model
+    table.aligner.queries = 5
+    few = build.build(table)
+    batch = miniature.rows("shapes_generate", range(2))
+    length = batch["t5_mask"].shape[1]
+
+    @jax.jit
+    def run(params):
+        one = look(few, params, batch, train=False)
+        conditions = {
+            "all": one.condition("queries"),
+            "caption": one.condition("queries", "caption"),
+            "text": one.condition("text"),
+        }
+        semantic = base.load({"semantic": {}})["semantic"](one)
+        return one.aligned, conditions, semantic.mean(), one.mt5_states
+
+    aligned, conditions, loss, target = run(miniature.params(few))
+    assert aligned.shape[1] == 5
+    for name, (states, mask) in conditions.items():
+        assert states.shape[1] == length
+        if name != "text":
+            np.testing.assert_array_equal(states[:, :5], aligned)
+            assert not np.asarray(states[:, 5:]).any()
+            assert (np.asarray(mask) == (np.arange(length) < 5)).all(), name
+    np.testing.assert_array_equal(conditions["text"][1], batch["t5_mask"])
+    wanted = np.mean(np.square(np.asarray(aligned - target[:, :5])))
+    np.testing.assert_allclose(loss, wanted, rtol=1e-5)

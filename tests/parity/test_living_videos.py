@@ -12,6 +12,7 @@ import types
 import numpy as np
 import pytest
 
+from bridge_jax.core import clip
 from bridge_jax.data import images, patches
 
 pytestmark = pytest.mark.parity
@@ -42,7 +43,7 @@ def test_patches_and_grid(theirs, frames):
     rng = np.random.default_rng(frames)
     video = rng.integers(0, 256, (frames, 56, 84, 3), dtype=np.uint8)
     ours, grid = patches.to_patches(video)
-    mean, std = (np.float32(one) for one in (patches.CLIP_MEAN, patches.CLIP_STD))
+    mean, std = (np.float32(one) for one in (clip.MEAN, clip.STD))
     normal = (video.astype(np.float32) / 255 - mean) / std
     fed = torch.from_numpy(normal.transpose(0, 3, 1, 2)[None].copy())
     wanted, *their_grid = theirs.Qwen2VLVideoProcessor.patchify(None, fed, 14, 2, 2)

@@ -32,13 +32,18 @@ class Stream:
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         item = shapes_world.Source(self.split, self.seed, ENDLESS)[index]
-        picture = shapes_world.render(item.scene).astype(np.float32) / 127.5 - 1.0
-        side = picture.shape[0] // _CELL
-        cells = picture.reshape(side, _CELL, side, _CELL, 3).mean((1, 3))
-        return {
-            "text": _embed("text", _said(item.scene), self.width),
-            "image": _embed("image", cells.ravel(), self.width),
-        }
+        return embeddings(item.scene, self.width)
+
+
+def embeddings(shown: scene.Scene, width: int) -> dict[str, np.ndarray]:
+    """text and image [width] of one scene, float32 of length 1."""
+    picture = shapes_world.render(shown).astype(np.float32) / 127.5 - 1.0
+    side = picture.shape[0] // _CELL
+    cells = picture.reshape(side, _CELL, side, _CELL, 3).mean((1, 3))
+    return {
+        "text": _embed("text", _said(shown), width),
+        "image": _embed("image", cells.ravel(), width),
+    }
 
 
 def _said(shown: scene.Scene) -> np.ndarray:

@@ -9,6 +9,7 @@ from bridge_jax.data.shapes import language, palette
 from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import ENDLESS
 from bridge_jax.data.streams.shapes_instruct import draw_pair
+from bridge_jax.data.streams.shapes_retrieve import sides
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Stream:
 
     BERT reads an empty text: what is drawn must come through the aligner. `varied`
     and `background`: see `shapes_instruct.draw_pair`. Pictures have `image_size` pixels
-    a side.
+    a side. With `sides` caption and picture come as retrieval reads them, too, for
+    what is drawn to be looked at again.
     """
 
     processor: processor.Processor
@@ -27,6 +29,10 @@ class Stream:
     image_size: int = palette.IMAGE_SIZE
     varied: bool = False
     background: str | None = None
+    sides: bool = False
+    image_length: int = 24
+    text_length: int = 60
+    num_patches: int = 64
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         item = shapes_world.Source(self.split, self.seed, ENDLESS)[index]
@@ -36,11 +42,15 @@ class Stream:
         row = self.processor.draw(prompt, caption)
         fields, _, marked = self.processor.vlm([row], [], self.length, 0)
         memory_index, memory_mask = self.processor.memory(marked)
+        picture = shapes_world.render(scene, size=self.image_size)
+        lengths = (self.image_length, self.num_patches, self.text_length)
+        looks = sides(self.processor, picture, caption, *lengths) if self.sides else {}
         return {
+            **looks,
             "vlm": fields,
             "memory_index": memory_index,
             "memory_mask": memory_mask,
             "replaceable": np.bool_(True),
-            "images": shapes_world.render(scene, size=self.image_size),
+            "images": picture,
             **self.processor.texts(caption, ""),
         }

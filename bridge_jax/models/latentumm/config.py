@@ -1,4 +1,4 @@
-"""Sizes of the stand-alone LatentUMM and of its maps inside a unified model."""
+"""Sizes of the stand-alone LatentUMM."""
 
 import dataclasses
 
@@ -44,17 +44,6 @@ class Config:
     def reencodes_by_aligner(self) -> bool:
         """Whether the aligner's image route can read what the generator makes."""
         return self.generated == self.image
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class MapsConfig:
-    """Two small networks inside a unified model: hidden to embedding and back."""
-
-    hidden: int
-    embedding: int
-    inner: int
-    dtype: str = "float32"
-    param_dtype: str = "float32"
 
 
 SIZES: dict[str, Config] = {

@@ -11,12 +11,12 @@ import jax.numpy as jnp
 
 from bridge_jax.core import types
 from bridge_jax.layers import attention, linear, mlp, norm
-from bridge_jax.models.latentumm.config import Config, MapsConfig
+from bridge_jax.models.latentumm.config import Config
 
 TEXT, IMAGE = 0, 1  # rows of the modality embedding
 
 
-def _dense(config: Config | MapsConfig):
+def _dense(config: Config):
     return functools.partial(
         linear.Dense,
         use_bias=True,
@@ -60,23 +60,6 @@ class Block(nn.Module):
         y = self.drop(mlp.gelu_exact(self.up(x)), deterministic=deterministic)
         y = self.down(y)
         return self.mlp_norm(x + self.drop(y, deterministic=deterministic))
-
-
-class TwoLayers(nn.Module):
-    """Linear, exact GELU, Linear."""
-
-    config: Config | MapsConfig
-    inner: int
-    out: int
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """x [..., in] -> [..., out]."""
-        dense = _dense(self.config)
-        hidden = dense(self.inner, axes=("embed", "mlp"), name="inner")(x)
-        return dense(self.out, axes=("mlp", "embed"), name="outer")(
-            mlp.gelu_exact(hidden)
-        )
 
 
 class Aligner(nn.Module):
@@ -142,8 +125,9 @@ class LatentUMM(nn.Module):
     def setup(self):
         c = self.config
         self.aligner = Aligner(c)
-        self.generator = TwoLayers(c, c.hidden, c.generated)
-        self.reencoder = TwoLayers(c, c.hidden, c.latent)
+        types_of = {"dtype": c.dtype, "param_dtype": c.param_dtype}
+        self.generator = mlp.TwoLayers(c.hidden, c.generated, **types_of)
+        self.reencoder = mlp.TwoLayers(c.hidden, c.latent, **types_of)
 
     def __call__(self, text: jax.Array, image: jax.Array) -> dict[str, jax.Array]:
         """text [B, text], image [B, image] -> latents [B, Z] and what is made of them.
@@ -185,19 +169,3 @@ class LatentUMM(nn.Module):
     def cycle(self, latent: jax.Array, deterministic: bool = True) -> jax.Array:
         """latent [B, Z] -> [B, Z]: out by the generator and in again."""
         return self.reenter(self.generate(latent), deterministic)
-
-
-class Maps(nn.Module):
-    """E and D inside a unified model: pooled hidden states to embeddings and back."""
-
-    config: MapsConfig
-
-    def setup(self):
-        c = self.config
-        self.to_embedding = TwoLayers(c, c.inner, c.embedding)
-        self.to_hidden = TwoLayers(c, c.inner, c.hidden)
-
-    def __call__(self, hidden: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """hidden [B, hidden] -> (embedding [B, E], hidden again [B, hidden])."""
-        embedding = self.to_embedding(hidden)
-        return embedding, self.to_hidden(embedding)

@@ -1,9 +1,9 @@
-"""Names of LatentUMM's released stage-1 files, and of its maps in unified models."""
+"""Names of LatentUMM's released stage-1 files."""
 
 from collections.abc import Iterable
 
 from bridge_jax.core.weights import Rule
-from bridge_jax.models.latentumm.config import Config, MapsConfig
+from bridge_jax.models.latentumm.config import Config
 
 _TOP = (
     ("aligner.text_proj", "aligner/text_in"),
@@ -26,10 +26,6 @@ _BLOCK = (
     ("linear2", "down"),
 )
 _BLOCK_NORMS = (("norm1", "attention_norm"), ("norm2", "mlp_norm"))
-_MAPS = (
-    ("latentumm_hidden_to_embed", "to_embedding"),
-    ("latentumm_embed_to_hidden", "to_hidden"),
-)
 
 
 def rules(config: Config, prefix: str = "") -> tuple[Rule, ...]:
@@ -44,17 +40,6 @@ def rules(config: Config, prefix: str = "") -> tuple[Rule, ...]:
         table.append(Rule(f"{qkv}bias", f"{ours}qkv/bias"))
         table += _linears(theirs, ours, _BLOCK) + _norms(theirs, ours, _BLOCK_NORMS)
     return tuple(table)
-
-
-def maps_rules(config: MapsConfig, prefix: str = "") -> tuple[Rule, ...]:
-    """One rule a tensor of `Maps`."""
-    del config  # the table is the same at every size
-    pairs = [
-        (f"{theirs}.{number}", f"{ours}/{layer}")
-        for theirs, ours in _MAPS
-        for number, layer in ((0, "inner"), (2, "outer"))
-    ]
-    return tuple(_linears(prefix, "", pairs))
 
 
 def _linears(theirs: str, ours: str, pairs: Iterable[tuple[str, str]]) -> list[Rule]:

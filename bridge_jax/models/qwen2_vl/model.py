@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from bridge_jax.layers import decoder
+from bridge_jax.models.qwen2_vl import pixels
 from bridge_jax.models.qwen2_vl.config import Config
 from bridge_jax.models.qwen2_vl.rotary import mrope
 from bridge_jax.models.qwen2_vl.vision import VisionTower
@@ -65,6 +66,10 @@ class Qwen2VL(nn.Module):
         rotary = mrope(positions, c.head_dim, c.theta, c.mrope_sections)
         hidden, out["cache"] = self.llm(embeddings, rotary, segments, cache)
         return hidden, out
+
+    def to_patches(self, images: jax.Array, length: int) -> jax.Array:
+        """Pictures [B, H, W, 3] in [-1, 1] -> the tower's patches; see `pixels`."""
+        return pixels.to_patches(images, self.config.vision, length)
 
     def logits(self, hidden: jax.Array) -> jax.Array:
         """hidden [B, T, hidden_size] -> float32 [B, T, vocab]."""

@@ -8,9 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from bridge_jax.core import weights as tables
+from bridge_jax.models.latent_maps import config as maps_config_lib
+from bridge_jax.models.latent_maps import weights as maps_weights
+from bridge_jax.models.latent_maps.model import Maps
 from bridge_jax.models.latentumm import config as config_lib
 from bridge_jax.models.latentumm import weights
-from bridge_jax.models.latentumm.model import LatentUMM, Maps
+from bridge_jax.models.latentumm.model import LatentUMM
 from bridge_jax.objectives import consistency
 from bridge_jax.parity.comparison import COMPOSED, EXACT, Value
 from bridge_jax.parity.fixture import Fixture
@@ -40,8 +43,10 @@ def config(fixture: Fixture, tag: str) -> config_lib.Config:
     )
 
 
-def maps_config(fixture: Fixture) -> config_lib.MapsConfig:
-    return config_lib.MapsConfig(**fixture.sizes(hidden="H", embedding="E", inner="mh"))
+def maps_config(fixture: Fixture) -> maps_config_lib.Config:
+    return maps_config_lib.Config(
+        **fixture.sizes(hidden="H", embedding="E", inner="mh")
+    )
 
 
 def rules(fixture: Fixture) -> list[list[tables.Rule]]:
@@ -49,7 +54,7 @@ def rules(fixture: Fixture) -> list[list[tables.Rule]]:
         list(weights.rules(config(fixture, tag), prefix=f"{tag}."))
         for tag in tags(fixture)
     ]
-    maps = weights.maps_rules(maps_config(fixture), prefix=f"{UNIFIED}.")
+    maps = maps_weights.rules(maps_config(fixture), prefix=f"{UNIFIED}.")
     return [*alone, list(maps)]
 
 
@@ -181,7 +186,7 @@ def _stage2(model, pair, mode, noise, sigma, params):
 
 def _unified(fixture: Fixture) -> Iterator[Value]:
     maps = Maps(maps_config(fixture))
-    table = weights.maps_rules(maps.config)
+    table = maps_weights.rules(maps.config)
     params = tables.to_flax(table, fixture.below(f"w/{UNIFIED}."))
     cases = fixture.below(f"out/{UNIFIED}/")
     for case in dict.fromkeys(name.split("/")[0] for name in cases):
