@@ -21,6 +21,7 @@ REQUIRES = [
     "orbax-checkpoint>=0.12,<0.13",
     "pillow>=11",
     "safetensors>=0.5",
+    "scipy>=1.14",
     "tensorboardX>=2.6.4,<3",
     "tensorflow-datasets>=4.9.9,<5",
     "tokenizers>=0.22,<0.24",
@@ -35,9 +36,12 @@ EXTRAS = {
     # Compile for TPUs and for GPUs that are not there (`bridge plan`).
     "plan": ["libtpu"],
     "plan-gpu": ["jax-cuda12-plugin", "jax-cuda12-pjrt"],
+    # The plots of `bridge ablate`.
+    "lab": ["matplotlib>=3.9"],
     "test": [
         "beartype>=0.20",
         "jaxtyping>=0.3",
+        "matplotlib>=3.9",
         "pytest>=8.3",
         "pytest-xdist>=3.6",
         "ruff>=0.12",

@@ -4,13 +4,12 @@
     bridge ablate --config configs/ablate_objectives.py --out runs/objectives
 
 The base is the few minutes of stage 2 that `bridge quickstart` trains, cut to a quarter:
-queries and heads from nothing, everything else as shipped. `:latentumm` asks what
-LatentUMM's terms add to the shipped model; `:tiny` is a smoke test.
+queries and heads from nothing, everything else as shipped. `:tiny` is a smoke test.
 """
 
 from configs import common
 
-VARIANTS = ("", "latentumm", "tiny")
+VARIANTS = ("", "tiny")
 
 # Which parts may move when the language model is not kept apart.
 TOGETHER = ((r"(projector|aligner|retrieval|vlm)/.*", True), (r".*", False))
@@ -20,8 +19,6 @@ ANSWERS = dict(source="shapes_instruct", batch=16)
 
 
 def get_config(variant=""):
-    if variant == "latentumm":
-        raise NotImplementedError
     config = common.ConfigDict(
         dict(
             base="configs/shapes_stage2.py:quickstart",

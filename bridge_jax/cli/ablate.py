@@ -14,6 +14,7 @@ the whole command once more for the table.
 """
 
 import argparse
+import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -107,6 +108,8 @@ def _one(experiment: Any, args: argparse.Namespace) -> None:
 def _all(experiment: Any, args: argparse.Namespace) -> None:
     from bridge_jax.lab import grid
 
+    if args.shard is None and importlib.util.find_spec("matplotlib") is None:
+        raise BridgeError("plots need matplotlib: pip install -e '.[lab]'")
     jobs = experiment.jobs()
     if args.shard:
         first, step = args.shard

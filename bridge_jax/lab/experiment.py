@@ -34,6 +34,7 @@ class Measure:
     """What is evaluated at the end of a run; see `eval.run.evaluate`.
 
     Attributes:
+      tasks: may be empty, where the training log says all there is to know.
       options: fields of `eval.options.Options`.
       limit: at most so many questions, prompts, edits and scenes.
     """
@@ -55,7 +56,8 @@ class Experiment:
       axes: axis -> {label: change}; every combination is an arm, "label+label".
       seeds: of each arm; the same seed sees the same data and noise in every arm.
       measure: how the ends are measured.
-      figures: keys of metrics.json that the table shows, in its order.
+      figures: what the table shows, in its order: keys of metrics.json, or "train/NAME"
+        for what the training log says of its last window.
       groups: title -> arms that are shown together; all together where there are none.
       curves: terms of the training log that are drawn.
       shown: prompts whose pictures the report puts side by side.

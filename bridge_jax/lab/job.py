@@ -36,6 +36,8 @@ def run(job: Job, out: Path) -> dict[str, Any]:
         trainer = importlib.import_module(f"bridge_jax.train.{entry}")
         trainer.run(config, folder / RUN, "auto")
     measure = job.experiment.measure
+    if not measure.tasks:
+        return {}
     return evaluation.evaluate(
         load.load(folder / RUN / recipe.WEIGHTS),
         measure.tasks,
@@ -63,9 +65,11 @@ def check(job: Job, out: Path) -> None:
 def is_done(job: Job, out: Path) -> bool:
     """Whether nothing is left to do, told without loading anything."""
     path = job.folder(out) / EVALUATION / evaluation.METRICS
-    if not (_is_trained(job.folder(out)) and path.is_file()):
-        return False
     measure = job.experiment.measure
+    if not _is_trained(job.folder(out)):
+        return False
+    if not measure.tasks or not path.is_file():
+        return not measure.tasks
     options = options_lib.Options(**measure.options).limited(measure.limit)
     metrics = records.read_json(path)
     return metrics["settings"]["split"] == measure.split and all(

@@ -9,6 +9,7 @@ from bridge_jax.eval import records
 from bridge_jax.eval import run as evaluation
 from bridge_jax.lab import job as job_lib
 from bridge_jax.lab.experiment import Experiment
+from bridge_jax.train import recipe
 
 Seeds = Mapping[int, Mapping[str, float]]  # seed -> figure -> value
 _PREFIX = "seed_"
@@ -61,17 +62,17 @@ def read_arm(folder: Path) -> Results:
     """One arm by its folder, OUT/ARM, whatever experiment it is of.
 
     Raises:
-      BridgeError: it holds no evaluated seed.
+      BridgeError: it holds no seed that is trained.
     """
     found = {
         int(path.name.removeprefix(_PREFIX)): path
         for path in sorted(folder.glob(f"{_PREFIX}*"))
-        if (path / job_lib.EVALUATION / evaluation.METRICS).is_file()
+        if (path / job_lib.RUN / recipe.WEIGHTS / "config.json").is_file()
     }
     if not found:
         raise BridgeError(
             f"{folder} is no arm of an experiment: it holds no"
-            f" {_PREFIX}N/{job_lib.EVALUATION}/{evaluation.METRICS}"
+            f" {_PREFIX}N/{job_lib.RUN}/{recipe.WEIGHTS}"
         )
     folders = {(folder.name, seed): path for seed, path in found.items()}
     return _gathered([folder.name], folders)
@@ -87,5 +88,13 @@ def _gathered(arms: Iterable[str], folders: Mapping[tuple[str, int], Path]) -> R
 
 
 def _figures(folder: Path) -> dict[str, float]:
-    metrics = records.read_json(folder / job_lib.EVALUATION / evaluation.METRICS)
-    return {k: float(v) for k, v in metrics.items() if isinstance(v, int | float)}
+    file = folder / job_lib.EVALUATION / evaluation.METRICS
+    metrics = records.read_json(file) if file.is_file() else {}
+    log = folder / job_lib.RUN / "metrics.jsonl"
+    windows = records.read_lines(log) if log.is_file() else []
+    last = {f"train/{name}": value for name, value in (windows or [{}])[-1].items()}
+    return {
+        name: float(value)
+        for name, value in {**metrics, **last}.items()
+        if isinstance(value, int | float)
+    }
