@@ -38,7 +38,7 @@ def run(jobs: Sequence[Job], out: Path, command: Command, workers: int = 1) -> N
         job_lib.check(job, out)
     left = [job for job in jobs if not job_lib.is_done(job, out)]
     log.say(f"{len(jobs) - len(left)} of {len(jobs)} jobs were done before")
-    cores = _shares(sorted(os.sched_getaffinity(0)), workers)
+    cores = shares(sorted(os.sched_getaffinity(0)), workers)
     running = _Running()
     with futures.ThreadPoolExecutor(len(cores)) as pool, running:
         local = threading.local()
@@ -97,7 +97,7 @@ class _Running:
         return code
 
 
-def _shares(cores: Sequence[int], workers: int) -> list[set[int]]:
+def shares(cores: Sequence[int], workers: int) -> list[set[int]]:
     """The cores of each worker; several workers on a core where there are too few."""
     if workers > len(cores):
         return [{cores[i % len(cores)]} for i in range(workers)]

@@ -50,6 +50,16 @@ MAY_IMPORT = {
         "inference",
         "train",
     },
+    # Above all it uses: jobs are whole runs and their evaluations.
+    "lab": {
+        "core",
+        "models.replacement",
+        "data",
+        "eval",
+        "inference",
+        "plan",
+        "train",
+    },
     "bench": {"core", "sharding", "models", "checkpoint", "convert"},
     "cli": set(),  # filled below: everything
 }
