@@ -15,6 +15,7 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.eval.faults import Faults
 
 ROOM = "bridge_jax.eval.scorers"
+SILENCE = "the judge gave no verdict on any picture"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +79,7 @@ def scores(
     faults.stop()
     found = {path: values for path, values in found.items() if values}
     if not found:
-        raise BridgeError("the judge gave no verdict on any picture")
+        raise BridgeError(SILENCE)
     return found
 
 
