@@ -90,7 +90,7 @@ def unjudged(judged: Mapping[str, Judgement]) -> dict[str, float]:
 
 
 def check(scorer: str | None) -> None:
-    """Raise BridgeError if there is no judge of that name; None is no mistake."""
+    """Raise BridgeError if that judge is not there; None is no mistake."""
     if scorer is not None:
         _judge(scorer)
 
@@ -109,8 +109,7 @@ def judged(
     """
     if scorer is None:
         raise BridgeError(f"the pictures are in {folder}; {ask}")
-    argument = scorer.partition(":")[2]
-    found = _judge(scorer)(argument).judge(folder, pictures)
+    found = _judge(scorer).judge(folder, pictures)
     missing = [path for path in pictures if path not in found]
     if missing:
         raise BridgeError(
@@ -121,7 +120,8 @@ def judged(
 
 
 def _judge(scorer: str) -> Any:
-    return rooms.load(ROOM, scorer.partition(":")[0], "Scorer", "--scorer")
+    name, _, argument = scorer.partition(":")
+    return rooms.load(ROOM, name, "Scorer", "--scorer")(argument)
 
 
 def _between(value: Any, least: float, most: float) -> bool:

@@ -173,7 +173,7 @@ def test_imgedit(imgedit, tmp_path):
     out = tmp_path / "out"
     answer("imgedit", imgedit, out, shard=Shard(1, 2))
     with pytest.raises(BridgeError, match="lacks 3 of 6 edits"):
-        score("imgedit", imgedit, out, "j.jsonl")
+        outside.score("imgedit", imgedit, out)
     model = oracle.Oracle()
     answer("imgedit", imgedit, out, model)
     assert model.calls == 1
