@@ -86,7 +86,7 @@ def _add_benchmark(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--scorer",
         metavar="NAME[:arg]",
-        help="who judges pictures: shapes, geneval_results:FILE, recorded:FILE",
+        help="who judges; of pictures shapes, geneval_results:FILE or recorded:FILE",
     )
     group.add_argument(
         "--shard",
@@ -158,13 +158,13 @@ def _shapes(args: argparse.Namespace) -> dict[str, float]:
 
 
 def _outside(args: argparse.Namespace) -> dict[str, float]:
-    from bridge_jax.eval import judging, outside
+    from bridge_jax.eval import outside
     from bridge_jax.eval.shards import WHOLE, Shard
 
     name, data = args.benchmark
     shard = WHOLE if args.shard is None else Shard.parse(args.shard)
-    judging.check(args.scorer)
-    outside.opened(name, data)  # mistakes in it are told before the model is loaded
+    # Mistakes are told before the model is loaded.
+    outside.opened(name, data, args.scorer)
     if args.only != "score":
         options = _options(args, (args.condition or "queries",))
         model = arguments.load(args)

@@ -18,7 +18,7 @@ from typing import Any
 from bridge_jax.core import config as config_lib
 from bridge_jax.core import rooms
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.eval import judging, ledger, provenance, records
+from bridge_jax.eval import ledger, provenance, records
 from bridge_jax.eval import options as options_lib
 from bridge_jax.eval.options import Options
 from bridge_jax.eval.shards import WHOLE, Shard
@@ -29,16 +29,20 @@ ROOM = "bridge_jax.eval.benchmarks"
 _SAME = ("weights", "dtype", "versions", "sha256", "options")
 
 
-def opened(name: str, data: Path) -> Any:
+def opened(name: str, data: Path, scorer: str | None = None) -> Any:
     """The benchmark `name`, its data read and checked.
 
     Raises:
-      BridgeError: no such benchmark; all mistakes in its data.
+      BridgeError: no such benchmark; all mistakes in its data; a scorer that it can
+        tell to be wrong already.
     """
     benchmark = rooms.load(ROOM, name, "Benchmark", "--benchmark")
     if not data.exists():
         raise BridgeError(f"--benchmark {name}={data}: there is no such file or folder")
-    return benchmark(data)
+    found = benchmark(data)
+    if hasattr(found, "check"):
+        found.check(scorer)
+    return found
 
 
 def title(name: str) -> str:
@@ -94,8 +98,7 @@ def score(
     Raises:
       BridgeError: nothing was answered, or not all, or of other data; no judge.
     """
-    judging.check(scorer)
-    benchmark = opened(name, data)
+    benchmark = opened(name, data, scorer)
     file = _record(out, name)
     if not file.is_file():
         raise BridgeError(

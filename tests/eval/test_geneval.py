@@ -263,7 +263,7 @@ def test_benchmarks_from_outside_the_package(tmp_path, monkeypatch):
         "    def answer(self, model, folder, options, shard):\n"
         "        (folder / 'a.txt').write_text(self.text)\n"
         "    def score(self, folder, scorer):\n"
-        "        return {'length': float(len((folder / 'a.txt').read_text()))}\n"
+        "        return {scorer: float(len((folder / 'a.txt').read_text()))}\n"
     )
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__init__.py").touch()
@@ -273,7 +273,7 @@ def test_benchmarks_from_outside_the_package(tmp_path, monkeypatch):
     data.write_text("four")
     out = tmp_path / "out"
     outside.answer(oracle.Oracle(), "package.ours_bench", data, out)
-    metrics = outside.score("package.ours_bench", data, out)
+    metrics = outside.score("package.ours_bench", data, out, "length")
     assert metrics["ours_bench/length"] == 4.0
     with pytest.raises(BridgeError, match="geneval"):
         outside.opened("genevall", data)

@@ -26,4 +26,7 @@ score(folder, scorer)
     DATA. It gives the figures by name; metrics.json holds them as "NAME/figure".
     `scorer` is None or the text of --scorer, "NAME[:argument]" (`eval.scorers`). A
     missing answer is a BridgeError; so each item counts once, whoever answered it.
+
+check(scorer)
+    may be there, too: it refuses a scorer that cannot be before anything is answered.
 """

@@ -68,6 +68,10 @@ class Benchmark:
             self.edits[_path(line)] = line
         faults.stop()
 
+    def check(self, scorer: str | None) -> None:
+        """Raise BridgeError if that judge is not there; None is no mistake."""
+        judging.check(scorer)
+
     def answer(
         self, model: System, folder: Path, options: Options, shard: Shard = WHOLE
     ) -> None:

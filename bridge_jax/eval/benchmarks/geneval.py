@@ -53,6 +53,10 @@ class Benchmark:
         faults.stop()
         self.prompts = [line for _, line in lines]
 
+    def check(self, scorer: str | None) -> None:
+        """Raise BridgeError if that judge is not there; None is no mistake."""
+        judging.check(scorer)
+
     def answer(
         self, model: System, folder: Path, options: Options, shard: Shard = WHOLE
     ) -> None:

@@ -57,6 +57,10 @@ class Benchmark:
                 faults_lib.file_in(data, edit["id"], where, faults)
         faults.stop()
 
+    def check(self, scorer: str | None) -> None:
+        """Raise BridgeError if that judge is not there; None is no mistake."""
+        judging.check(scorer)
+
     def answer(
         self, model: System, folder: Path, options: Options, shard: Shard = WHOLE
     ) -> None:
