@@ -9,11 +9,10 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import shapes_world
 
 CONDITIONS = ("queries", "text")
-# What outside benchmarks go by; the first condition is theirs.
+# What outside benchmarks go by, beside the first condition.
 OF_ANY_BENCHMARK = (
     "seed",
     "images_per_prompt",
-    "conditions",
     "rewrite",
     "edits_bert",
     "sampler",

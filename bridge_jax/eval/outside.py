@@ -140,7 +140,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 def _drawn_with(options: Options) -> dict[str, Any]:
     """Without what only the shapes world asks."""
     plain = config_lib.plain(options)
-    return {name: plain[name] for name in options_lib.OF_ANY_BENCHMARK}
+    found = {name: plain[name] for name in options_lib.OF_ANY_BENCHMARK}
+    return found | {"condition": options.conditions[0]}
 
 
 def _compare(file: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

@@ -226,6 +226,9 @@ def test_mistakes_in_the_data_come_all_at_once(tmp_path):
 def test_answers_made_otherwise_do_not_mix(out, data, tmp_path):
     with pytest.raises(BridgeError, match="steps 3 and not 9"):
         outside.answer(oracle.Oracle(), "geneval", data, out, **FEW | {"steps": 9})
+    text = FEW | {"conditions": ("text",)}
+    with pytest.raises(BridgeError, match="condition 'queries' and not 'text'"):
+        outside.answer(oracle.Oracle(), "geneval", data, out, **text)
     with pytest.raises(BridgeError, match="other weights"):
         outside.answer(oracle.Noise(), "geneval", data, out, **FEW)
     other = write(tmp_path / "other.jsonl", shapes_world.geneval_prompts("test", 1))
