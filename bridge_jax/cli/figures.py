@@ -29,8 +29,10 @@ def run(args: argparse.Namespace) -> None:
     by_split = {}
     for folder in args.folders:
         metrics = records.read_json(folder / "metrics.json")
-        if "settings" not in metrics:
-            raise BridgeError(f"{folder}: metrics.json is not of bridge evaluate")
+        if "split" not in metrics.get("settings", {}):
+            raise BridgeError(
+                f"{folder}: metrics.json is not of bridge evaluate on the shapes world"
+            )
         by_split[metrics["settings"]["split"]] = metrics
     if args.into is None:
         print(published.markdown(by_split))

@@ -22,7 +22,7 @@ from bridge_jax.cli import sample_pictures
 from bridge_jax.core import config as config_lib
 from bridge_jax.core import log
 from bridge_jax.core.types import Params
-from bridge_jax.eval import first_look, records, report, summary
+from bridge_jax.eval import first_look, ledger, records, report, summary
 from bridge_jax.eval import run as evaluation
 from bridge_jax.inference.model import Model
 from bridge_jax.train import recipe as recipe_lib
@@ -155,13 +155,13 @@ def _report(workdir: Path, folders: Mapping[str, Path]) -> dict[str, Any]:
     training = {"stage 1": workdir / "stage1", "stage 2": workdir / "stage2"}
     page = workdir / "report.html"
     metrics = report.write(page, folders, training)
-    records.write_json(workdir / evaluation.METRICS, metrics)
+    records.write_json(workdir / ledger.FILE, metrics)
     for title, folder in training.items():
         changes = report.losses(folder)
         terms = (f"{name} {a:.3g} -> {b:.3g}" for name, (a, b) in changes.items())
         log.say(f"{title}: {', '.join(terms)}")
     results = {
-        name: records.read_json(folder / evaluation.METRICS)
+        name: records.read_json(folder / ledger.FILE)
         for name, folder in folders.items()
     }
     log.say(f"\n{summary.table(results)}\n\n{page}")

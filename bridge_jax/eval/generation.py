@@ -54,10 +54,11 @@ def draw(
         )
         for offset in range(real):
             place = folder / f"{start + offset:05}"
-            _write(place, rows[offset], drawings[offset], condition)
+            write(place, rows[offset], drawings[offset], condition)
 
 
-def _write(place: Path, prompt: dict[str, Any], drawing: Any, condition: str) -> None:
+def write(place: Path, prompt: dict[str, Any], drawing: Any, condition: str) -> None:
+    """The folder `place` of one prompt."""
     for number, picture in enumerate(drawing.images):
         records.write_picture(place / "samples" / f"{number:04}.png", picture)
     records.write_picture(place / "grid.png", pictures.grid(drawing.images))

@@ -1,9 +1,25 @@
 """How much is evaluated, and how pictures are sampled: one flat list of settings."""
 
 import dataclasses
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from bridge_jax.core import config as config_lib
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import shapes_world
 
 CONDITIONS = ("queries", "text")
+# What outside benchmarks go by, beside the first condition.
+OF_ANY_BENCHMARK = (
+    "seed",
+    "images_per_prompt",
+    "rewrite",
+    "edits_bert",
+    "sampler",
+    "steps",
+    "guidance",
+    "rescale",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,3 +80,27 @@ class Options:
             scenes=min(self.scenes, limit),
             chains=min(self.chains, limit),
         )
+
+
+def made(given: Mapping[str, Any]) -> Options:
+    """Options of keyword arguments. Raises BridgeError with all mistakes at once."""
+    chosen = config_lib.to_dataclass(Options, dict(given), where="options")
+    problems = _wrong_values(chosen)
+    if problems:
+        raise BridgeError("; ".join(problems))
+    return chosen
+
+
+def _wrong_values(options: Options) -> list[str]:
+    problems = []
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if type(value) is int and field.name != "seed" and value < 1:
+            problems.append(f"options.{field.name} is {value}: it must be at least 1")
+    unknown = [name for name in options.conditions if name not in CONDITIONS]
+    if unknown or not options.conditions:
+        problems.append(f"options.conditions: choose from {', '.join(CONDITIONS)}")
+    if options.captions not in shapes_world.STYLES:
+        styles = ", ".join(shapes_world.STYLES)
+        problems.append(f"options.captions {options.captions!r} is none of {styles}")
+    return problems

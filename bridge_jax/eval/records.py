@@ -2,6 +2,7 @@
 
 import json
 import os
+import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from bridge_jax.data.shapes import palette
 
 def write_json(path: Path, value: Any) -> None:
     """Indented JSON; an interrupted write changes nothing."""
-    staged = path.with_name(path.name + ".partial")
+    # A name of its own: several processes may write the same file.
+    staged = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.partial")
     staged.write_text(json.dumps(value, indent=2) + "\n")
     os.replace(staged, path)
 
@@ -46,6 +48,14 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
     """uint8 [H, W, 3] as PNG; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.asarray(picture, np.uint8)).save(path)
+
+
+def write_picture_whole(path: Path, picture: np.ndarray) -> None:
+    """The same, so that an interrupted write leaves no file of that name."""
+    staged = path.with_name(path.name + ".partial")
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(picture, np.uint8)).save(staged, "PNG")
+    os.replace(staged, path)
 
 
 def read_shapes(path: Path) -> shapes_world.Scene:

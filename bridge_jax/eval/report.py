@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bridge_jax.eval import curves, gallery, page, records, run, summary
+from bridge_jax.eval import curves, gallery, ledger, page, records, summary
 
 # Everything else in metrics.jsonl is a loss term or an accuracy.
 _NOT_CURVES = {
@@ -47,7 +47,7 @@ def write(
       BridgeError: a folder without metrics.json.
     """
     results = {
-        name: records.read_json(folder / run.METRICS)
+        name: records.read_json(folder / ledger.FILE)
         for name, folder in evaluations.items()
     }
     sections = [

@@ -158,6 +158,10 @@ def test_folders_without_permission(refused, tmp_path):
         ["chat"],
         ["evaluate", "--out", "out", "--tasks", "vqq"],
         ["evaluate", "--out", "out", "--split", "training"],
+        ["evaluate", "--out", "out", "--only", "score"],
+        ["evaluate", "--out", "out", "--benchmark", "geneval"],
+        ["evaluate", "--out", "out", "--benchmark", "genevall=README.md"],
+        ["evaluate", "--out", "out", "--benchmark", "geneval=nowhere.jsonl"],
         ["evaluate"],
         ["train", "--config", "configs/shapes_stage1.py"],
         ["train", "--config", "configs/shapes_stage9.py", "--workdir", "run"],
@@ -178,6 +182,16 @@ def test_folders_without_permission(refused, tmp_path):
 def test_arguments(refused, argv):
     refused(*argv)
     assert not Path("out").exists() and not Path("run").exists()
+
+
+def test_flags_of_benchmarks_that_do_not_go_together(refused):
+    line = refused(
+        *("evaluate", "--out", "out", "--benchmark", "geneval=nowhere.jsonl"),
+        *("--tasks", "vqa", "--limit", "3", "--condition", "both", "--shard", "0/2"),
+    )
+    for flag in ("--tasks", "--limit", "--condition", "--shard"):
+        assert flag in line
+    assert "--benchmark" in refused("evaluate", "--out", "out", "--scorer", "shapes")
 
 
 CONFIG = "configs/shapes_pretrain.py:vlm-tiny"

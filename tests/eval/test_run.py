@@ -7,7 +7,7 @@ import oracle
 import pytest
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.eval import run
+from bridge_jax.eval import provenance, run
 
 TASKS = ("vqa", "generation", "editing", "retrieval", "consistency")
 SMALL = {
@@ -61,7 +61,7 @@ def test_metrics_file_tells_all(truth):
     assert json.loads((out / "metrics.json").read_text()) == metrics
     settings = metrics["settings"]
     assert settings["split"] == split
-    assert settings["weights"] == run.weights_hash(oracle.Oracle().params)
+    assert settings["weights"] == provenance.weights_hash(oracle.Oracle().params)
     assert settings["tasks"]["generation"]["options"]["steps"] == 25
     assert settings["versions"]["jax"]
     assert not list(out.glob("*.partial"))
@@ -83,7 +83,7 @@ def test_weights_hash_sees_values_names_and_types():
     params = oracle.Oracle().params["part"]["kernel"]
     changed = params + np.float32(1e-3)
     trees = ({"a": params}, {"b": params}, {"a": changed}, {"a": params.reshape(2, 3)})
-    assert len({run.weights_hash(tree) for tree in trees}) == 4
+    assert len({provenance.weights_hash(tree) for tree in trees}) == 4
 
 
 def test_resume_does_what_is_missing(tmp_path):

@@ -14,8 +14,14 @@ import bridge_jax
 from bridge_jax.checkpoint import locate, weights_file
 from bridge_jax.core import trees
 from bridge_jax.data import shapes_world
-from bridge_jax.eval import editing, published, retrieval, summary, understanding
-from bridge_jax.eval import run as evaluation
+from bridge_jax.eval import (
+    editing,
+    provenance,
+    published,
+    retrieval,
+    summary,
+    understanding,
+)
 from configs import common
 
 README = Path(__file__).parents[2] / "README.md"
@@ -51,7 +57,7 @@ def test_the_stages_changed_the_language_model_alone_and_added_the_aligner():
 def test_the_readmes_figures_are_of_these_weights(model):
     text = README.read_text()
     hashes = re.findall(r"Weights `(\w+)`", text)
-    assert hashes == [evaluation.weights_hash(model.params)[: published.HASH]]
+    assert hashes == [provenance.weights_hash(model.params)[: published.HASH]]
     rows = [row for row in summary.ROWS if f"| {row.label} |" in text]
     assert len(rows) >= 6
 
