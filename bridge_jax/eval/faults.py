@@ -83,3 +83,19 @@ def words(
             faults.add(where, f"{name!r} is missing or no text")
             good = False
     return good
+
+
+def file_in(folder: Path, name: str, where: str, faults: Faults) -> Path:
+    """The file `name` below `folder`; one outside, or missing, goes to `faults`."""
+    path = folder / name
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        faults.add(where, f"{name!r} leads out of {folder}")
+    elif not path.is_file():
+        faults.add(where, f"there is no file {path}")
+    return path
+
+
+def name_of_file(name: str, where: str, faults: Faults) -> None:
+    """What cannot be the name of a file goes to `faults`, since one will bear it."""
+    if not name.strip(". ") or set(name) & set('/\\\0:*?"<>|\n'):
+        faults.add(where, f"{name!r} cannot be the name of a file")

@@ -26,15 +26,17 @@ def document(path: Path) -> dict[str, Any]:
     return found
 
 
-def records(document: Record, name: str, path: Path, faults: Faults) -> list[Any]:
-    """("file: name[i]", object) of each of a document's list; the rest are faults."""
+def records(
+    document: Record, name: str, place: Path | str, faults: Faults
+) -> list[tuple[str, dict[str, Any]]]:
+    """("place: name[i]", object) of each of a list of objects; the rest are faults."""
     listed = document.get(name)
     if not isinstance(listed, list) or not listed:
-        faults.add(str(path), f"{name!r} is missing, empty or no list")
+        faults.add(str(place), f"{name!r} is missing, empty or no list")
         return []
     found = []
     for number, value in enumerate(listed):
-        where = f"{path}: {name}[{number}]"
+        where = f"{place}: {name}[{number}]"
         if isinstance(value, dict):
             found.append((where, value))
         else:

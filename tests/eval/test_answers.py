@@ -33,6 +33,8 @@ from bridge_jax.eval.answers import (
         ("couldnt've", "couldn't've"),
         ("theyre", "they're"),
         ("its well", "its well"),
+        ("the shed", "shed"),
+        ("shedve", "she'd've"),
         ("oclock", "o'clock"),
         ("an\napple", "apple"),
     ],

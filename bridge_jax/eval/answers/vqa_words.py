@@ -15,16 +15,16 @@ _NUMBERS += ("nine", "ten")
 _DIGITS = {word: str(value) for value, word in enumerate(_NUMBERS)} | {"none": "0"}
 _ARTICLES = {"a", "an", "the"}
 
-# Whose contraction without the apostrophe is another word (well, hell, shell, were,
-# ill, id, its, lets, shed, wed) is left alone where the published list does so.
+# Left alone, as in the published list, is what without its apostrophe is another word:
+# well, hell, shell, ill, id, its, lets, shed, wed, were, whore.
 _ENDINGS = {
     "n't": "ai are ca could did does do had has have is might must need ought sha"
     " should was were wo would",
-    "'ve": "could i might must should that they we what where who would you",
-    "'re": "there they what who why you",
-    "'ll": "how it somebody someone something that there they what who why y'a you",
-    "'d": "he how it she somebody someone something that there they what where who you",
-    "'s": "he how somebody someone something that there what when where who why",
+    "'ve": "could i might must should they we what where who would you",
+    "'re": "there they what why you",
+    "'ll": "how it somebody someone something they what who why you",
+    "'d": "he how it somebody someone something there they where who you",
+    "'s": "he how somebody someone that there what when where who why",
     "n't've": "could had might should would",
     "'d've": "he i it she somebody someone something there they we who you",
     "'m": "i",

@@ -18,7 +18,8 @@ answer(model, folder, options, shard)
     `options` the `eval.options.Options`. What is there already is not done again, and
     what is there is whole: written beside its place, then moved. An answer depends on
     its own item, and on no other that is asked for beside it, so that shards, an
-    interruption and one run without either write the same.
+    interruption and one run without either write the same (but for the last bit of a
+    pixel, where batches of another size round otherwise).
 
 score(folder, scorer)
     needs no model and no accelerator, and reads nothing but what `answer` wrote and
