@@ -44,4 +44,4 @@ class Reader:
         ]
 
     def describe(self, images):
-        return self.chat(images, [""] * len(images))
+        return [answer.text for answer in self.chat(images, [""] * len(images))]

@@ -30,7 +30,8 @@ class Seer:
             assert all(
                 text == text.lower() and len(text.split()) <= 50 for text in texts
             )
-            names = ["i50" if t in self.astray else n for t, n in zip(texts, names)]
+            told = zip(texts, names, strict=True)
+            names = ["i50" if text in self.astray else name for text, name in told]
         rows = np.eye(64, dtype=np.float32)[[int(name[1:]) for name in names]]
         # Not alike, so that there is an order: each text leans a little its own way.
         lean = [sum(map(ord, text)) % 89 for text in texts or names]
@@ -40,7 +41,7 @@ class Seer:
 
 @pytest.fixture
 def data(tmp_path):
-    """Test pictures 0 to 12 with five captions (0 with six, 12 with one), and others."""
+    """Test pictures 0 to 12 of five captions (0 has six, 12 has one), and others."""
     images = []
     for i in range(COUNT):
         files.picture(tmp_path / f"images/val2014/{i}.png", i)
@@ -140,7 +141,7 @@ def test_embeddings_of_other_captions_do_not_count(data, tmp_path):
     data.write_text(json.dumps(document))
     with pytest.raises(BridgeError, match="holds another item 4"):
         karpathy.Benchmark(data).score(out)
-    with pytest.raises(BridgeError, match="no scorer"):
+    with pytest.raises(BridgeError, match="takes no --scorer"):
         bench.score(out, "anls")
 
 

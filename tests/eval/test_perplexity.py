@@ -75,7 +75,7 @@ def test_a_coin_has_perplexity_two_and_a_bit_a_byte(data, tmp_path):
     figures = bench.score(tmp_path / "four")
     assert figures["perplexity"] == pytest.approx(4)
     assert figures["bits_per_byte"] == pytest.approx(2)
-    with pytest.raises(BridgeError, match="no scorer"):
+    with pytest.raises(BridgeError, match="takes no --scorer"):
         bench.score(tmp_path / "four", "anls")
 
 

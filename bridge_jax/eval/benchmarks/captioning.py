@@ -12,6 +12,7 @@ is.
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from bridge_jax.core import rooms
 from bridge_jax.eval import answer_files, faults, fields, picture_files, treebank
@@ -45,6 +46,10 @@ class Benchmark:
         self.items = read(data, found)
         found.stop()
 
+    def check(self, scorer: str | None) -> None:
+        """Raises BridgeError if there is no such scorer."""
+        _metrics(scorer)
+
     def answer(
         self, model: System, folder: Path, options: Options, shard: Shard = WHOLE
     ) -> None:
@@ -53,8 +58,8 @@ class Benchmark:
         def describe(items: list[Item]) -> list[dict[str, str]]:
             found = model.describe(fields.open_pictures([one.image for one in items]))
             return [
-                {"image": one.image.name, "caption": answer.text}
-                for one, answer in zip(items, found, strict=True)
+                {"image": one.image.name, "caption": caption}
+                for one, caption in zip(items, found, strict=True)
             ]
 
         answer_files.write(
@@ -67,15 +72,20 @@ class Benchmark:
         Raises:
           BridgeError: no such scorer; captions that are missing or doubled.
         """
-        names = [scorer] if scorer else rooms.names(METRICS, "Metric")
-        metrics = [rooms.load(METRICS, name, "Metric", "scorer") for name in names]
+        metrics = _metrics(scorer)
         found = answer_files.read(folder, self.items)
         captions = [treebank.words(record["caption"]) for record in found]
         told = [[treebank.words(one) for one in item.captions] for item in self.items]
         figures: dict[str, float] = {}
         for metric in metrics:
-            figures |= metric()(captions, told)
+            figures |= metric(captions, told)
         return figures
+
+
+def _metrics(scorer: str | None) -> list[Any]:
+    """The one that is named, or all."""
+    names = [scorer] if scorer else rooms.names(METRICS, "Metric")
+    return [rooms.load(METRICS, name, "Metric", "scorer")() for name in names]
 
 
 def _lines(data: Path, found: Faults) -> list[Item]:

@@ -66,6 +66,11 @@ class Benchmark:
         self.items = [_item(r, data.parent, where, found) for where, r in tested]
         found.stop()
 
+    def check(self, scorer: str | None) -> None:
+        """Raises BridgeError if a scorer is named: there is one way to count."""
+        if scorer is not None:
+            raise BridgeError(f"karpathy takes no --scorer, not {scorer} either")
+
     def answer(
         self, model: System, folder: Path, options: Options, shard: Shard = WHOLE
     ) -> None:
@@ -90,8 +95,7 @@ class Benchmark:
         Raises:
           BridgeError: a scorer is named; items that are missing or doubled.
         """
-        if scorer is not None:
-            raise BridgeError(f"karpathy takes no scorer, not {scorer!r} either")
+        self.check(scorer)
         made = embedding_files.read(folder, self.items)
         places = {
             "i2t": ranks.ahead(made.images, made.captions, made.positions, made.owners),

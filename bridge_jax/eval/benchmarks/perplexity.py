@@ -53,6 +53,11 @@ class Benchmark:
         self.items = [_item(r, data.parent, where, found) for where, r in lines]
         found.stop()
 
+    def check(self, scorer: str | None) -> None:
+        """Raises BridgeError if a scorer is named: there is one way to count."""
+        if scorer is not None:
+            raise BridgeError(f"perplexity takes no --scorer, not {scorer} either")
+
     def answer(
         self, model: System, folder: Path, options: Options, shard: Shard = WHOLE
     ) -> None:
@@ -86,8 +91,7 @@ class Benchmark:
         Raises:
           BridgeError: a scorer is named; items that are missing or doubled.
         """
-        if scorer is not None:
-            raise BridgeError(f"perplexity takes no scorer, not {scorer!r} either")
+        self.check(scorer)
         found = answer_files.read(folder, self.items)
         total = math.fsum(record["log_probability"] for record in found)
         tokens = sum(record["tokens"] for record in found)

@@ -70,6 +70,15 @@ class Benchmark:
             seen[item.id] = item.place
         found.stop()
 
+    def check(self, scorer: str | None) -> None:
+        """Raises BridgeError for no such metric, or with all items it cannot judge."""
+        metric, unfit = _metric(scorer or self.metric), Faults()
+        for item in self.items:
+            lacking = metric.lacks(item.answers, item.choices)
+            if lacking:
+                unfit.add(item.place, lacking)
+        unfit.stop()
+
     def answer(
         self, model: System, folder: Path, options: Options, shard: Shard = WHOLE
     ) -> None:
@@ -92,17 +101,11 @@ class Benchmark:
         """Mean of the metric, over all items and over each kind; writes scores.jsonl.
 
         Raises:
-          BridgeError: no such metric; items that it cannot judge; answers that are
-            missing or doubled.
+          BridgeError: what `check` raises; answers that are missing or doubled.
         """
+        self.check(scorer)
         name = scorer or self.metric
-        metric = rooms.load(METRICS, name, "Metric", "scorer")()
-        unfit = Faults()
-        for item in self.items:
-            lacking = metric.lacks(item.answers, item.choices)
-            if lacking:
-                unfit.add(item.place, lacking)
-        unfit.stop()
+        metric = _metric(name)
         found = answer_files.read(folder, self.items)
         scores = [
             metric(record["given"], item.answers, item.choices)
@@ -131,6 +134,10 @@ class Benchmark:
         if all(len(item.answers) == PEOPLE for item in self.items):
             return "vqa_accuracy"
         return "exact_match"
+
+
+def _metric(name: str) -> Any:
+    return rooms.load(METRICS, name, "Metric", "scorer")()
 
 
 def _question(
