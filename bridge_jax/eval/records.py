@@ -32,8 +32,10 @@ def read_json(path: Path) -> Any:
 
 
 def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """One JSON object a line."""
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    """One JSON object a line; an interrupted write changes nothing."""
+    staged = path.with_name(path.name + ".partial")
+    staged.write_text("".join(json.dumps(record) + "\n" for record in records))
+    os.replace(staged, path)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

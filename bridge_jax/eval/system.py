@@ -30,6 +30,21 @@ class System(Protocol):
     def describe(self, images: Sequence[Picture]) -> list[str]:
         """What each picture shows, in words."""
 
+    def likelihood(
+        self,
+        prompts: Sequence[str | None],
+        targets: Sequence[str],
+        images: Sequence[Any] | None = None,
+    ) -> Sequence[tuple[float, int]]:
+        """(log-probability, number of tokens) of each target."""
+
+    def likelihood_of_replies(
+        self,
+        conversations: Sequence[Sequence[Mapping[str, Any]]],
+        images: Sequence[Any] | None = None,
+    ) -> Sequence[tuple[float, int]]:
+        """The same of what the assistant says in each conversation."""
+
     def generate(self, prompts: Sequence[str], **settings: Any) -> Sequence[Any]:
         """One drawing, with `caption` and `images`, for each prompt."""
 

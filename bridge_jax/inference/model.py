@@ -11,13 +11,15 @@ import numpy as np
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 from bridge_jax.data import processor as processor_lib
+from bridge_jax.data.chat import Message
 from bridge_jax.inference import batching, captions, decode, inputs, looking
 from bridge_jax.inference import edit as edit_lib
 from bridge_jax.inference import embed as embed_lib
 from bridge_jax.inference import generate as generate_lib
+from bridge_jax.inference import likelihood as likelihood_lib
 from bridge_jax.inference import settings as settings_lib
 from bridge_jax.inference.engine import Engine
-from bridge_jax.inference.results import Answer, Drawing, Edited
+from bridge_jax.inference.results import Answer, Drawing, Edited, Likelihood
 from bridge_jax.models import bundle as bundle_lib
 from bridge_jax.sharding import place
 
@@ -86,9 +88,7 @@ class Model:
         inputs.same_length(images, questions, "images and questions")
         self.engine.need("chat", "vlm")
         _check_choice(max_new_tokens, temperature, seed)
-        pictures = [
-            tuple(seen) for seen in inputs.grouped(images, self.processor.config)
-        ]
+        pictures = self._pictures(images)
         conversations = looking.conversations(
             self.engine, self.params, pictures, questions
         )
@@ -105,6 +105,62 @@ class Model:
         self.engine.need("describe", "vlm")
         pictures = inputs.pictures(images, self.processor.config)
         return captions.of_pictures(self.engine, self.params, pictures)
+
+    def likelihood(
+        self,
+        prompts: Sequence[str | None],
+        targets: Sequence[str],
+        images: Sequence[Any] | None = None,
+    ) -> list[Likelihood]:
+        """How likely the model is to say `targets`, word for word.
+
+        Args:
+          prompts: N texts, each asked as `chat` asks it; or N times None for targets
+            that stand alone, as documents, which may be longer than the context.
+          targets: N texts. Control tokens, and that which ends an answer, do not count.
+          images: for each prompt one picture, a list of pictures, or None.
+
+        Returns:
+          N pairs (natural log-probability of the whole target, number of its tokens).
+        """
+        targets = inputs.texts(targets, "target")
+        inputs.same_length(prompts, targets, "prompts and targets")
+        self.engine.need("read", "vlm")
+        if all(prompt is None for prompt in prompts):
+            if any(one is not None for one in images or ()):
+                raise BridgeError(
+                    "targets without prompts have no images: leave them out"
+                )
+            return likelihood_lib.of_documents(self.engine, self.params, targets)
+        prompts = inputs.texts(prompts, "prompt")
+        images = [None] * len(prompts) if images is None else images
+        inputs.same_length(images, prompts, "images and prompts")
+        pictures = self._pictures(images)
+        return likelihood_lib.of_answers(
+            self.engine, self.params, pictures, prompts, targets
+        )
+
+    def likelihood_of_replies(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        images: Sequence[Any] | None = None,
+    ) -> list[Likelihood]:
+        """How likely all the assistant's replies in N conversations are, together.
+
+        Args:
+          conversations: messages as of `data/chat.py`, each with its replies.
+          images: for each conversation the pictures that it mentions, in order.
+        """
+        images = [None] * len(conversations) if images is None else images
+        inputs.same_length(images, conversations, "images and conversations")
+        self.engine.need("read", "vlm")
+        return likelihood_lib.of_replies(
+            self.engine, self.params, self._pictures(images), conversations
+        )
+
+    def _pictures(self, images: Sequence[Any]) -> list[tuple[inputs.Picture, ...]]:
+        grouped = inputs.grouped(images, self.processor.config)
+        return [tuple(seen) for seen in grouped]
 
     def rewrite(self, prompts: Sequence[str]) -> list[str]:
         """The captions that `generate` would draw for `prompts`."""

@@ -1,6 +1,7 @@
 """What the tasks return."""
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,13 @@ class Answer:
     text: str
     tokens: np.ndarray
     finished: bool
+
+
+class Likelihood(NamedTuple):
+    """Natural log-probability of some words together, and how many tokens they are."""
+
+    log_probability: float
+    tokens: int
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""One file a way to judge captions, each with a class `Metric`."""
