@@ -233,7 +233,7 @@ def _begins(model, asked, seen, targets, names) -> list[bool]:
 
 
 def _answered(model, opened, chosen, seed) -> list[str]:
-    """Those that `Model.chat` can be asked by it, as it may look first; others as is."""
+    """By `Model.chat`, which may look first, where that can ask it; others as is."""
     found: dict[int, str] = {}
     settings = dataclasses.asdict(
         decode.Choice(chosen.max_new_tokens, chosen.temperature, seed + chosen.repeat)
