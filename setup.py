@@ -49,6 +49,8 @@ EXTRAS = {
     ],
     # Other implementations to compare with, in tests alone.
     "parity": ["torch>=2.8", "diffusers>=0.36"],
+    # Our models in lmms-eval, which finds them by the entry point below.
+    "lmms": ["lmms_eval>=0.7"],
 }
 
 setuptools.setup(
@@ -68,5 +70,8 @@ setuptools.setup(
     },
     install_requires=REQUIRES,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["bridge = bridge_jax.cli.main:main"]},
+    entry_points={
+        "console_scripts": ["bridge = bridge_jax.cli.main:main"],
+        "lmms_eval.models": ["bridge_jax = bridge_jax.eval.plugin:manifest"],
+    },
 )

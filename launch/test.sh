@@ -4,11 +4,15 @@
 #   bash launch/test.sh [pytest arguments]
 #
 # BRIDGE_JAX_PARITY=1 also installs torch and diffusers, and compares with them.
+# BRIDGE_JAX_LMMS=1 installs lmms-eval, and tests our model in it alone.
 set -euo pipefail
 # shellcheck source=launch/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-if [ "${BRIDGE_JAX_PARITY:-}" = 1 ]; then
+if [ "${BRIDGE_JAX_LMMS:-}" = 1 ]; then
+  prepare "[test,lmms]"
+  set -- tests/lmms/plugin.py "$@"
+elif [ "${BRIDGE_JAX_PARITY:-}" = 1 ]; then
   prepare "[test,parity]"
 else
   prepare "[test]"

@@ -60,7 +60,7 @@ def _theirs(args: argparse.Namespace) -> None:
     from bridge_jax.convert import run as convert
 
     form = plan.named(args.format)
-    for path in convert.weights_in(args.out, form.BASE)[:1]:
+    for path in convert.exported_in(form, args.out)[:1]:
         outputs.check_folder(args.out, args.force, holding=path.name)
     outputs.check_folder(args.out)
     source = locate.locate(args.source)

@@ -5,6 +5,7 @@ index. Tensors keep their types, so `bridge export` writes the same bytes again.
 
     bridge import qwen2_vl Qwen2-VL-2B-Instruct qwen
     bridge import omnibridge OmniBridge omnibridge
+    bridge import latentumm stage1_shared_latent_model.pt umm
     bridge import flax_msgpack packed unpacked
 """
 

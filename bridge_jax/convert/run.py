@@ -84,7 +84,8 @@ def export(
     say = _Progress(moves, f"writing {name}")
     if hasattr(form, "save"):
         arrays = {m.target: plan.read(m, found, importing=False) for m in say}
-        return f"{target}: {len(moves)} tensors in {form.save(target, arrays)}"
+        file = form.save(target, arrays, form.write(configs, original))
+        return f"{target}: {len(moves)} tensors in {file}"
     files = _write_shards(form, target, moves, found, shard_bytes, say)
     if hasattr(form, "TOKENIZER"):
         companions.copy(source / companions.HOME / form.TOKENIZER, target)
@@ -111,9 +112,9 @@ def open_source(form: ModuleType, source: Path) -> tensors.Tensors:
 
 
 def read_about(form: ModuleType, source: Path) -> dict[str, Any]:
-    """The folder's config.json; empty for formats that have none."""
-    if getattr(form, "NO_CONFIG", False):
-        return {}
+    """The folder's config.json, or what stands in for it."""
+    if hasattr(form, "read_about"):
+        return form.read_about(source)
     return tensors.read_json(source / CONFIG)
 
 
@@ -152,6 +153,13 @@ def _names(base: str, count: int) -> list[str]:
         f"{base}-{number:05}-of-{count:05}.safetensors"
         for number in range(1, count + 1)
     ]
+
+
+def exported_in(form: ModuleType, folder: Path) -> list[Path]:
+    """What an export to `folder` would replace."""
+    if hasattr(form, "save"):
+        return [path for path in [folder / form.FILES[0]] if path.is_file()]
+    return weights_in(folder, form.BASE)
 
 
 def weights_in(folder: Path, base: str) -> list[Path]:

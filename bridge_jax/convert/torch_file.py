@@ -5,7 +5,7 @@ Needs torch, an extra: `pip install 'bridge_jax[parity]'`.
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -18,6 +18,7 @@ from bridge_jax.core.errors import BridgeError
 
 # Before it, weights_only did not keep code out (CVE-2025-32434).
 SAFE_TORCH = (2, 6)
+NESTED = ("module", "state_dict", "model_state_dict")
 _NAMES = {
     "torch.float64": "F64",
     "torch.float32": "F32",
@@ -32,12 +33,15 @@ _NAMES = {
 class TorchFile(Mapping):
     """Name -> array of a state dict whose bytes stay on disk until they are read.
 
-    Attributes as those of `tensors.Tensors`.
+    Attributes as those of `tensors.Tensors`, and
+
+      beside: what else the file holds where the tensors are not at its top.
     """
 
     state: Mapping[str, Any] = dataclasses.field(repr=False)
     shapes: Mapping[str, tuple[int, ...]]
     dtypes: Mapping[str, str]
+    beside: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     def __getitem__(self, name: str) -> np.ndarray:
         import torch
@@ -55,7 +59,7 @@ class TorchFile(Mapping):
 
 
 def open_file(path: Path) -> TorchFile:
-    """A file of named tensors, at its top or under "module" or "state_dict".
+    """A file of named tensors, at its top or under one of `NESTED`.
 
     Raises:
       BridgeError: no torch, an old one, or a file that is not that.
@@ -74,8 +78,10 @@ def open_file(path: Path) -> TorchFile:
     ) as error:
         why = str(error).strip().splitlines()[0][:200] if str(error).strip() else error
         raise BridgeError(f"{path} is no file of tensors alone: {why}") from None
-    for key in ("module", "state_dict"):
+    beside: dict[str, Any] = {}
+    for key in NESTED:
         if isinstance(state, dict) and isinstance(state.get(key), dict):
+            beside |= {name: value for name, value in state.items() if name != key}
             state = state[key]
     if not isinstance(state, dict) or not state:
         raise BridgeError(f"{path} holds no named tensors")
@@ -87,22 +93,45 @@ def open_file(path: Path) -> TorchFile:
         raise BridgeError(f"{path}: {', '.join(sorted(set(odd))[:5])} are no tensors")
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
     dtypes = {name: _NAMES[str(tensor.dtype)] for name, tensor in state.items()}
-    return TorchFile(state, shapes, dtypes)
+    return TorchFile(state, shapes, dtypes, beside)
 
 
-def save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """A plain state dict; an interrupted write leaves nothing under its name."""
+def find(source: Path, names: Sequence[str]) -> Path:
+    """`source` if it is a file, or the first of `names` in that folder.
+
+    Raises:
+      BridgeError: none of them is there.
+    """
+    if source.is_file():
+        return source
+    there = [source / name for name in names if (source / name).is_file()]
+    if not there:
+        raise BridgeError(f"no weights: {source} has none of {', '.join(names)}")
+    return there[0]
+
+
+def save(path: Path, state: Mapping[str, Any]) -> None:
+    """Arrays, texts and numbers by name, nested or not, as torch.save writes them.
+
+    An interrupted write leaves nothing under its name.
+    """
     torch = _torch()
-    state = {}
-    for name, array in arrays.items():
-        flat = np.ascontiguousarray(array).reshape(array.shape)
-        if flat.dtype == ml_dtypes.bfloat16:
-            state[name] = torch.from_numpy(flat.view(np.int16)).view(torch.bfloat16)
-        else:
-            state[name] = torch.from_numpy(flat)
     staged = path.with_name(path.name + writer.PARTIAL)
-    torch.save(state, staged)
+    torch.save(_of_torch(state), staged)
     os.replace(staged, path)
+
+
+def _of_torch(value: Any) -> Any:
+    import torch
+
+    if isinstance(value, Mapping):
+        return {name: _of_torch(inner) for name, inner in value.items()}
+    if not isinstance(value, np.ndarray):
+        return value
+    flat = np.ascontiguousarray(value).reshape(value.shape)
+    if flat.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(flat.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(flat)
 
 
 def _torch() -> Any:

@@ -1,7 +1,7 @@
 """Weights on disk to a model in use."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ def load(
     rules: str = "fsdp_tp",
     dtype: str | None = "float32",
     limits: Limits = DEFAULT_LIMITS,
+    devices: Sequence[jax.Device] | None = None,
 ) -> Model:
     """A model from a folder with weights, a work directory or a preset's name.
 
@@ -41,6 +42,7 @@ def load(
       rules: a table of `sharding/rules.py`.
       dtype: of weights and arithmetic, or None for what the model's config says.
       limits: how much runs at once, and the longest context.
+      devices: of the mesh; all that there are, of all processes, by default.
 
     Raises:
       BridgeError: no such weights, or weights that do not fit their config.
@@ -54,17 +56,19 @@ def load(
     engine = Engine(
         _held(build.build(parts), found),
         _processor(about.get("processor", {}), folder),
-        _layout(mesh, rules),
+        _layout(mesh, rules, devices),
         limits,
     )
     _check(engine, found)
     return Model(engine, engine.place(_read(engine.bundle, found, dtype)))
 
 
-def _layout(mesh: Mapping[str, int] | None, rules: str) -> place.Layout:
+def _layout(
+    mesh: Mapping[str, int] | None, rules: str, devices: Sequence[jax.Device] | None
+) -> place.Layout:
     if mesh is None:
         return place.make({"data": 1}, rules, devices=jax.local_devices()[:1])
-    return place.make(dict(mesh), rules)
+    return place.make(dict(mesh), rules, devices=devices)
 
 
 def _as_dtype(part: Mapping[str, Any], dtype: str | None) -> dict[str, Any]:

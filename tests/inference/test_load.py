@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -83,3 +84,12 @@ def test_bad_places(tmp_path, copy):
     (path / weights_file.CONFIG).write_text('{"model": {}}')
     with pytest.raises(BridgeError, match="safetensors"):
         bridge_jax.load(path)
+
+
+def test_a_mesh_is_over_the_devices_that_are_given(copy):
+    path = copy(lambda name: name.startswith("projector/"))
+    some = jax.devices()[2:6]
+    model = bridge_jax.load(path, {"data": 2, "fsdp": -1}, devices=some)
+    assert model.engine.parts == 4
+    leaves = jax.tree.leaves(model.params)
+    assert {one for leaf in leaves for one in leaf.devices()} == set(some)

@@ -12,4 +12,11 @@ and may have
 spelled     tensor name -> other names that it goes by
 processor   {part: config} -> fields of `data.processor.Config`
 TOKENIZER   name of the folder that its tokenizer's files go to
+
+and, where the weights are no safetensors,
+
+FILES       names that they go by in their folder; the first is written
+open_source path -> its tensors
+read_about  path -> what stands in for config.json
+save        (folder, tensors, what `write` gives) -> name of the file written
 """

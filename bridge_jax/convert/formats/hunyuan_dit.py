@@ -21,20 +21,18 @@ BASE = "pytorch_model_ema"
 ON_DISK = "pytorch_model_ema.pt (or _module, _distill), or the path of such a file"
 FILES = ("pytorch_model_ema.pt", "pytorch_model_module.pt", "pytorch_model_distill.pt")
 IGNORED: dict[str, str] = {}
-NO_CONFIG = True
 PART = "dit"
 
 
 def open_source(source: Path) -> torch_file.TorchFile:
-    if source.is_file():
-        return torch_file.open_file(source)
-    there = [source / name for name in FILES if (source / name).is_file()]
-    if not there:
-        raise BridgeError(f"no weights: {source} has none of {', '.join(FILES)}")
-    return torch_file.open_file(there[0])
+    return torch_file.open_file(torch_file.find(source, FILES))
 
 
-def save(target: Path, arrays: Mapping[str, np.ndarray]) -> str:
+def read_about(source: Path) -> dict[str, Any]:
+    return {}
+
+
+def save(target: Path, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]):
     torch_file.save(target / FILES[0], arrays)
     return FILES[0]
 

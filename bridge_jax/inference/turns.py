@@ -1,0 +1,42 @@
+"""Whole conversations, turn by turn, with pictures wherever they stand in them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bridge_jax.core.types import Params
+from bridge_jax.data import chat
+from bridge_jax.inference import batching, decode, inputs
+from bridge_jax.inference.engine import Engine
+from bridge_jax.inference.results import Answer
+
+
+def replies(
+    engine: Engine,
+    params: Params,
+    conversations: Sequence[Sequence[chat.Message]],
+    images: Sequence[Sequence[Any]],
+    choice: decode.Choice,
+) -> list[Answer]:
+    """What the assistant says next in each conversation, laid out as it is given.
+
+    A model that looks first does so in `Model.chat` alone: here nothing is added.
+
+    Args:
+      conversations: messages as of `data/chat.py`.
+      images: for each conversation the pictures that it mentions, in order.
+
+    Raises:
+      BridgeError: pictures that cannot be read, parts that are none, conversations
+        that are too long.
+    """
+    engine.need("chat", "vlm")
+    seen = inputs.grouped(images, engine.processor.config)
+    asked, names = [], []
+    for messages, pictures in zip(conversations, seen, strict=True):
+        grids = [picture.grid for picture in pictures]
+        row = engine.processor.render(messages, grids, answer=True)
+        asked.append(decode.Conversation(row, tuple(pictures)))
+        pixels = b"".join(picture.pixels.tobytes() for picture in pictures)
+        names.append(pixels + row.tokens.tobytes())
+    numbers = batching.numbers(names)[:, 0]
+    return decode.answers(engine, params, asked, choice, numbers)
