@@ -57,6 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shard", type=_shard, metavar="I/N", help="every Nth job alone, and no table"
     )
+    parser.add_argument(
+        "--into",
+        type=Path,
+        metavar="PAGE",
+        help="put the table into PAGE, too, between <!-- NAME --> and <!-- /NAME -->"
+        " with NAME as in NAME.py[:VARIANT] of --config",
+    )
     parser.add_argument("--job", metavar="ARM/seed_S", help="one job alone, right here")
     arguments.add_machine(parser)
 
@@ -106,10 +113,13 @@ def _one(experiment: Any, args: argparse.Namespace) -> None:
 
 
 def _all(experiment: Any, args: argparse.Namespace) -> None:
+    from bridge_jax.core import marks
     from bridge_jax.lab import grid
 
     if args.shard is None and importlib.util.find_spec("matplotlib") is None:
         raise BridgeError("plots need matplotlib: pip install -e '.[lab]'")
+    if args.into is not None:
+        marks.between(args.into, _mark(args))  # before hours of work
     jobs = experiment.jobs()
     if args.shard:
         first, step = args.shard
@@ -125,7 +135,7 @@ def _all(experiment: Any, args: argparse.Namespace) -> None:
 
     grid.run(jobs, args.out, command, args.workers)
     if args.shard is None:
-        _tell(experiment, args.out)
+        _tell(experiment, args)
 
 
 def _price(experiment: Any, args: argparse.Namespace) -> None:
@@ -134,12 +144,23 @@ def _price(experiment: Any, args: argparse.Namespace) -> None:
     print(cost.markdown(cost.of(experiment, args.out)))
 
 
-def _tell(experiment: Any, out: Path) -> None:
+def _tell(experiment: Any, args: argparse.Namespace) -> None:
+    from bridge_jax.core import marks
     from bridge_jax.lab import report, results, table
 
-    found = results.read(experiment, out)
+    found = results.read(experiment, args.out)
     text = table.markdown(found, experiment.figures)
-    outputs.write_text(out / "table.md", text + "\n")
-    report.write(out / "report.html", experiment, found)
+    outputs.write_text(args.out / "table.md", text + "\n")
+    report.write(args.out / "report.html", experiment, found)
     print(text)
-    print(out / "report.html")
+    print(args.out / "report.html")
+    if args.into is not None:
+        page = marks.insert(args.into, _mark(args), text)
+        outputs.write_text(args.into, page)
+        print(args.into)
+
+
+def _mark(args: argparse.Namespace) -> str:
+    """ "ablate_latentumm:alone" of configs/ablate_latentumm.py:alone."""
+    file, colon, variant = args.config.partition(":")
+    return f"{Path(file).stem}{colon}{variant}"

@@ -87,18 +87,24 @@ def add_drawing(parser: argparse.ArgumentParser, n: int = 1) -> None:
         default=n,
         help="pictures of each (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=natural, default=0, help="default: 0")
+    parser.add_argument("--seed", type=natural, default=0, help="default: %(default)s")
     parser.add_argument(
-        "--sampler", choices=("dpm", "ddim", "ddpm"), default="dpm", help="default: dpm"
+        "--sampler",
+        choices=("dpm", "ddim", "ddpm"),
+        default="dpm",
+        help="default: %(default)s",
     )
     parser.add_argument(
-        "--steps", type=positive, default=25, help="sampling steps (default: 25)"
+        "--steps",
+        type=positive,
+        default=25,
+        help="sampling steps (default: %(default)s)",
     )
     parser.add_argument(
         "--guidance",
         type=number,
-        default=3.0,
-        help="scale of classifier-free guidance, 1 for none (default: 2)",
+        default=2.0,
+        help="scale of classifier-free guidance, 1 for none (default: %(default)s)",
     )
 
 

@@ -40,7 +40,9 @@ def _benchmark(text: str) -> tuple[str, Path]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     world = parser.add_argument_group("the shapes world")
-    world.add_argument("--tasks", type=_names, help=f"default: {_TASKS}")
+    world.add_argument(
+        "--tasks", type=_names, help=f"default: {_TASKS}; and there is consistency"
+    )
     world.add_argument("--split", help="test (default) or heldout")
     world.add_argument(
         "--limit",
