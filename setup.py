@@ -72,6 +72,6 @@ setuptools.setup(
     extras_require=EXTRAS,
     entry_points={
         "console_scripts": ["bridge = bridge_jax.cli.main:main"],
-        "lmms_eval.models": ["bridge_jax = bridge_jax.eval.plugin:manifest"],
+        "lmms_eval.models": ["bridge_jax = bridge_jax.eval.lmms.plugin:manifest"],
     },
 )

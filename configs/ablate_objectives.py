@@ -3,8 +3,9 @@
     bridge ablate --config configs/ablate_objectives.py --out runs/objectives --dry-run
     bridge ablate --config configs/ablate_objectives.py --out runs/objectives
 
-The base is the few minutes of stage 2 that `bridge quickstart` trains, cut to a quarter:
-queries and heads from nothing, everything else as shipped. `:tiny` is a smoke test.
+The base is the few minutes of stage 2 that `bridge quickstart` trains, cut to a
+quarter: queries and heads from nothing, everything else as shipped. `:tiny` is a smoke
+test.
 """
 
 from configs import common

@@ -9,7 +9,7 @@ import numpy as np
 from bridge_jax.data import shapes_world
 from bridge_jax.data.shapes import language, prompts, splits
 from bridge_jax.data.shapes.stream import Stream
-from bridge_jax.eval import editing, understanding
+from bridge_jax.eval.tasks import editing, understanding
 
 
 class Oracle:

@@ -2,8 +2,8 @@
 
 An experiment (see `bridge_jax/lab/experiment.py`) names a base config, arms that change
 it, seeds and figures. Each arm with each seed is a job in a process of its own; one
-that was interrupted goes on, one that is done is skipped. At the end DIR holds table.md,
-report.html and plots/.
+that was interrupted goes on, one that is done is skipped. In the end DIR holds
+table.md, report.html and plots/.
 
     bridge ablate --config configs/ablate_objectives.py --out runs/objectives --dry-run
     bridge ablate --config configs/ablate_objectives.py --out runs/objectives

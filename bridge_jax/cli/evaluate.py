@@ -160,8 +160,8 @@ def _shapes(args: argparse.Namespace) -> dict[str, float]:
 
 
 def _outside(args: argparse.Namespace) -> dict[str, float]:
-    from bridge_jax.eval import outside
-    from bridge_jax.eval.shards import WHOLE, Shard
+    from bridge_jax.eval.outside import run as outside
+    from bridge_jax.eval.outside.shards import WHOLE, Shard
 
     name, data = args.benchmark
     shard = WHOLE if args.shard is None else Shard.parse(args.shard)

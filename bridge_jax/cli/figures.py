@@ -24,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from bridge_jax.cli import outputs
-    from bridge_jax.eval import published, records
+    from bridge_jax.eval import records
+    from bridge_jax.eval.pages import published
 
     by_split = {}
     for folder in args.folders:

@@ -22,8 +22,9 @@ from bridge_jax.cli import sample_pictures
 from bridge_jax.core import config as config_lib
 from bridge_jax.core import log
 from bridge_jax.core.types import Params
-from bridge_jax.eval import first_look, ledger, records, report, summary
+from bridge_jax.eval import ledger, records
 from bridge_jax.eval import run as evaluation
+from bridge_jax.eval.pages import first_look, report, summary
 from bridge_jax.inference.model import Model
 from bridge_jax.train import recipe as recipe_lib
 from bridge_jax.train import stage1, stage2

@@ -69,7 +69,7 @@ class Options:
         return {name: getattr(self, name) for name in names}
 
     def limited(self, limit: int | None) -> "Options":
-        """The same, with at most `limit` questions, prompts, edits, scenes and chains."""
+        """With at most `limit` questions, prompts, edits, scenes and chains."""
         if limit is None:
             return self
         return dataclasses.replace(

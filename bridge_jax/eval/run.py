@@ -18,19 +18,17 @@ from bridge_jax.core import config as config_lib
 from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import shapes_world
-from bridge_jax.eval import (
-    consistency,
-    editing,
-    generation,
-    ledger,
-    provenance,
-    records,
-    retrieval,
-    understanding,
-)
+from bridge_jax.eval import ledger, provenance, records
 from bridge_jax.eval import options as options_lib
 from bridge_jax.eval.options import Options
 from bridge_jax.eval.system import System
+from bridge_jax.eval.tasks import (
+    consistency,
+    editing,
+    generation,
+    retrieval,
+    understanding,
+)
 
 TASKS: dict[str, Callable[[System, str, Path, Options], dict[str, float]]] = {
     "vqa": understanding.evaluate,

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from bridge_jax.eval import page, records
+from bridge_jax.eval import records
+from bridge_jax.eval.pages import page
 from bridge_jax.lab import job as job_lib
 from bridge_jax.lab import plots, table
 from bridge_jax.lab.experiment import Experiment

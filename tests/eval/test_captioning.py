@@ -7,10 +7,11 @@ import benchmark_files as files
 import pytest
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.eval import options, treebank
+from bridge_jax.eval import options
 from bridge_jax.eval.benchmarks import captioning
 from bridge_jax.eval.captions import bleu, cider
-from bridge_jax.eval.shards import Shard
+from bridge_jax.eval.outside import treebank
+from bridge_jax.eval.outside.shards import Shard
 
 OPTIONS = options.Options(batch=2)
 

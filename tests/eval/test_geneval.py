@@ -10,9 +10,10 @@ from PIL import Image
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import shapes_world
-from bridge_jax.eval import outside, provenance
+from bridge_jax.eval import provenance
 from bridge_jax.eval.benchmarks import geneval
-from bridge_jax.eval.shards import Shard
+from bridge_jax.eval.outside import run as outside
+from bridge_jax.eval.outside.shards import Shard
 
 FEW = {"images_per_prompt": 2, "batch": 8, "steps": 3}
 

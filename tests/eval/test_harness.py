@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.eval import harness
+from bridge_jax.eval.lmms import harness
 from bridge_jax.inference import results
 
 ROOT = Path(__file__).parents[2]
@@ -145,7 +145,7 @@ def test_lmms_eval_and_jax_agree_on_who_is_who():
 def test_the_entry_point_is_there():
     """lmms-eval reads it; the plug-in itself is tested by tests/lmms/plugin.py."""
     assert (
-        '"bridge_jax = bridge_jax.eval.plugin:manifest"'
+        '"bridge_jax = bridge_jax.eval.lmms.plugin:manifest"'
         in (ROOT / "setup.py").read_text()
     )
     source = (ROOT / "bridge_jax" / "eval" / "plugin.py").read_text()

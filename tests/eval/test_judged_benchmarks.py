@@ -10,8 +10,9 @@ from PIL import Image
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import shapes_world
-from bridge_jax.eval import editing, outside
-from bridge_jax.eval.shards import Shard
+from bridge_jax.eval.outside import run as outside
+from bridge_jax.eval.outside.shards import Shard
+from bridge_jax.eval.tasks import editing
 
 FEW = {"batch": 3, "steps": 2}
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.eval import options, ranks
+from bridge_jax.eval import options
 from bridge_jax.eval.benchmarks import karpathy
-from bridge_jax.eval.shards import Shard
+from bridge_jax.eval.outside import ranks
+from bridge_jax.eval.outside.shards import Shard
 
 OPTIONS = options.Options(batch=4)
 COUNT = 13
@@ -108,7 +109,7 @@ def test_shards_give_what_one_process_gives(data, tmp_path):
 
 
 def test_an_interrupted_shard_goes_on(data, tmp_path, monkeypatch):
-    monkeypatch.setattr("bridge_jax.eval.embedding_files.BLOCK", 5)
+    monkeypatch.setattr("bridge_jax.eval.outside.embedding_files.BLOCK", 5)
     bench, out = karpathy.Benchmark(data), tmp_path / "out"
 
     class Stops(Seer):
@@ -164,7 +165,7 @@ def test_ranks_by_hand():
 
 
 def test_ties_count_against_the_query(monkeypatch):
-    monkeypatch.setattr("bridge_jax.eval.ranks.BLOCK", 7)
+    monkeypatch.setattr("bridge_jax.eval.outside.ranks.BLOCK", 7)
     labels = np.arange(20)
     alike = np.ones((20, 8), np.float32) / np.sqrt(np.float32(8))
     assert set(ranks.ahead(alike, alike, labels, labels).tolist()) == {19}

@@ -6,7 +6,7 @@ import pytest
 
 from bridge_jax.cli import main
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.eval import published
+from bridge_jax.eval.pages import published
 
 
 def metrics(split, weights="0123456789abcdef", vqa=0.98):

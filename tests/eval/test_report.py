@@ -7,8 +7,9 @@ import numpy as np
 import oracle
 import pytest
 
-from bridge_jax.eval import curves, first_look, pictures, report, run, summary
+from bridge_jax.eval import pictures, run
 from bridge_jax.eval.options import Options
+from bridge_jax.eval.pages import curves, first_look, report, summary
 
 TASKS = ("vqa", "generation", "editing", "retrieval")
 SMALL = {

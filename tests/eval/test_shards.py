@@ -3,7 +3,7 @@
 import pytest
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.eval.shards import WHOLE, Shard
+from bridge_jax.eval.outside.shards import WHOLE, Shard
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 12])

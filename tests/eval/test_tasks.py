@@ -12,12 +12,11 @@ from PIL import Image
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import shapes_world
 from bridge_jax.data.shapes import language
-from bridge_jax.eval import (
-    batches,
+from bridge_jax.eval import batches, options
+from bridge_jax.eval.tasks import (
     consistency,
     editing,
     generation,
-    options,
     retrieval,
     understanding,
 )

@@ -6,7 +6,7 @@ import pytest
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.eval import options
 from bridge_jax.eval.benchmarks import vqa_file
-from bridge_jax.eval.shards import Shard
+from bridge_jax.eval.outside.shards import Shard
 
 OPTIONS = options.Options(batch=3)
 COUNT = 11

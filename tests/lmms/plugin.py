@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 import bridge_jax
-from bridge_jax.eval import understanding
+from bridge_jax.eval.tasks import understanding
 
 COUNT, PER_PICTURE = 48, 4
 CHOICES = ("red", "green", "blue", "yellow")
@@ -71,7 +71,7 @@ rank = os.environ["RANK"]
 if address:
     os.environ["BRIDGE_JAX_DISTRIBUTED"] = f"{address},2,{rank}"
 
-from bridge_jax.eval import harness
+from bridge_jax.eval.lmms import harness
 from lmms_eval import evaluator, tasks
 
 answers, count = harness.answers, []

@@ -14,14 +14,9 @@ import bridge_jax
 from bridge_jax.checkpoint import locate, weights_file
 from bridge_jax.core import trees
 from bridge_jax.data import shapes_world
-from bridge_jax.eval import (
-    editing,
-    provenance,
-    published,
-    retrieval,
-    summary,
-    understanding,
-)
+from bridge_jax.eval import provenance
+from bridge_jax.eval.pages import published, summary
+from bridge_jax.eval.tasks import editing, retrieval, understanding
 from configs import common
 
 README = Path(__file__).parents[2] / "README.md"

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from bridge_jax.eval import understanding
+from bridge_jax.eval.tasks import understanding
 
 
 @dataclasses.dataclass(frozen=True)

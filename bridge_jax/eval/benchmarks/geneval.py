@@ -21,12 +21,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bridge_jax.eval import asking, generation, judging, records
-from bridge_jax.eval import faults as faults_lib
-from bridge_jax.eval.faults import Faults
+from bridge_jax.eval import records
 from bridge_jax.eval.options import Options
-from bridge_jax.eval.shards import WHOLE, Shard
+from bridge_jax.eval.outside import asking, judging
+from bridge_jax.eval.outside import faults as faults_lib
+from bridge_jax.eval.outside.faults import Faults
+from bridge_jax.eval.outside.shards import WHOLE, Shard
 from bridge_jax.eval.system import System
+from bridge_jax.eval.tasks import generation
 
 _ASK = (
     "let GenEval's evaluation/evaluate_images.py judge them and give its results.jsonl:"

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from bridge_jax.data import images
-from bridge_jax.eval import asking, judging, records
-from bridge_jax.eval import faults as faults_lib
-from bridge_jax.eval.faults import Faults
+from bridge_jax.eval import records
 from bridge_jax.eval.options import Options
-from bridge_jax.eval.shards import WHOLE, Shard
+from bridge_jax.eval.outside import asking, judging
+from bridge_jax.eval.outside import faults as faults_lib
+from bridge_jax.eval.outside.faults import Faults
+from bridge_jax.eval.outside.shards import WHOLE, Shard
 from bridge_jax.eval.system import System
 
 _FILES = ("basic_edit.json", "edit.json")

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.eval import answer_files, conversations, faults, fields
-from bridge_jax.eval.conversations import Conversation
-from bridge_jax.eval.faults import Faults
 from bridge_jax.eval.options import Options
-from bridge_jax.eval.shards import WHOLE, Shard
+from bridge_jax.eval.outside import answer_files, conversations, faults, fields
+from bridge_jax.eval.outside.conversations import Conversation
+from bridge_jax.eval.outside.faults import Faults
+from bridge_jax.eval.outside.shards import WHOLE, Shard
 from bridge_jax.eval.system import System
 
 

@@ -8,6 +8,6 @@ Each file has a
 
 `pictures` maps the path of each picture below `folder`, as published, to the
 benchmark's item that it was made for. What comes back maps the same paths to what the
-judge says (`eval.judging.Judgement`), which the benchmark turns into its figures. A
-judge that is not there is one BridgeError that says what file to give.
+judge says (`eval.outside.judging.Judgement`), which the benchmark turns into its
+figures. A judge that is not there is one BridgeError that says what file to give.
 """

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.eval import faults as faults_lib
-from bridge_jax.eval.judging import Judgement
+from bridge_jax.eval.outside import faults as faults_lib
+from bridge_jax.eval.outside.judging import Judgement
 
 
 class Scorer:

@@ -8,7 +8,7 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import shapes_world
 from bridge_jax.data.shapes import palette, prompts
 from bridge_jax.eval import records
-from bridge_jax.eval.judging import Judgement
+from bridge_jax.eval.outside.judging import Judgement
 
 
 class Scorer:

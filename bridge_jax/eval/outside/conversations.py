@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from bridge_jax.data import chat
-from bridge_jax.eval import fields
-from bridge_jax.eval.faults import Faults
+from bridge_jax.eval.outside import fields
+from bridge_jax.eval.outside.faults import Faults
 
 MARK = "<image>"
 _NAMES = {"human": "user", "gpt": "assistant"}

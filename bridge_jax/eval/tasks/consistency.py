@@ -21,7 +21,7 @@ from bridge_jax.data import shapes_world
 from bridge_jax.eval import batches, records
 from bridge_jax.eval.options import Options
 from bridge_jax.eval.system import Picture, System
-from bridge_jax.eval.understanding import LONGEST_ANSWER, matches
+from bridge_jax.eval.tasks.understanding import LONGEST_ANSWER, matches
 
 ROUTES = ("text_image_text", "image_text_image")
 _SPEECHLESS = "nothing"  # stands for a description without a word

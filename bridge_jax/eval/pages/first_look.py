@@ -6,9 +6,10 @@ import numpy as np
 
 from bridge_jax.core import log
 from bridge_jax.data import shapes_world
-from bridge_jax.eval import editing, pictures, records, understanding
+from bridge_jax.eval import pictures, records
 from bridge_jax.eval.options import Options
 from bridge_jax.eval.system import System
+from bridge_jax.eval.tasks import editing, understanding
 
 PROMPTS = (
     "a photo of three stars",

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.eval import batches
-from bridge_jax.eval.shards import Shard
+from bridge_jax.eval.outside.shards import Shard
 
 _SHOWN = 8  # positions in one message
 

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from bridge_jax.data import shapes_world
 from bridge_jax.data.shapes import edits as edits_lib
 from bridge_jax.data.shapes import prompts as prompts_lib
-from bridge_jax.eval import page, pictures, records
+from bridge_jax.eval import pictures, records
+from bridge_jax.eval.pages import page
 
 Evaluations = Mapping[str, Path]
 T = TypeVar("T")

@@ -16,8 +16,8 @@ import numpy as np
 
 from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.eval import answer_files
-from bridge_jax.eval.shards import Shard
+from bridge_jax.eval.outside import answer_files
+from bridge_jax.eval.outside.shards import Shard
 
 STEM = "embeddings"
 BLOCK = 512  # items between two saves

@@ -6,7 +6,7 @@ from typing import Any
 
 from bridge_jax.core import marks
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.eval import summary
+from bridge_jax.eval.pages import summary
 
 MARK = "figures"
 HASH = 12  # letters of the weights' hash that are shown

@@ -18,9 +18,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bridge_jax.eval import faults as faults_lib
-from bridge_jax.eval.faults import Faults
-from bridge_jax.eval.judging import Judgement
+from bridge_jax.eval.outside import faults as faults_lib
+from bridge_jax.eval.outside.faults import Faults
+from bridge_jax.eval.outside.judging import Judgement
 
 FILE = "dpg_bench.csv"
 _COLUMNS = ("item_id", "proposition_id", "dependency", "tuple")

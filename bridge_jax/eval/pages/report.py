@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bridge_jax.eval import curves, gallery, ledger, page, records, summary
+from bridge_jax.eval import ledger, records
+from bridge_jax.eval.pages import curves, gallery, page, summary
 
 # Everything else in metrics.jsonl is a loss term or an accuracy.
 _NOT_CURVES = {

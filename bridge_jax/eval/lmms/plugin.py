@@ -22,7 +22,7 @@ from lmms_eval.models.registry_v2 import ModelManifest
 from bridge_jax.core import runtime
 from bridge_jax.core.config import suggest
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.eval import harness
+from bridge_jax.eval.lmms import harness
 from bridge_jax.inference import load
 from bridge_jax.inference.settings import Limits
 

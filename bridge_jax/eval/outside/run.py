@@ -21,7 +21,7 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.eval import ledger, provenance, records
 from bridge_jax.eval import options as options_lib
 from bridge_jax.eval.options import Options
-from bridge_jax.eval.shards import WHOLE, Shard
+from bridge_jax.eval.outside.shards import WHOLE, Shard
 from bridge_jax.eval.system import System
 
 ROOM = "bridge_jax.eval.benchmarks"

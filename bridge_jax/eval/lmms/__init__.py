@@ -1,0 +1,1 @@
+"""The model inside lmms-eval (the extra `lmms`)."""

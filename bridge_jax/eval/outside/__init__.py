@@ -1,0 +1,1 @@
+"""Benchmarks of others: their files read, answered by shards, judged; see `run`."""

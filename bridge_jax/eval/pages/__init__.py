@@ -1,0 +1,1 @@
+"""What people look at: the report, tables of figures, a first look."""

@@ -1,0 +1,1 @@
+"""What the shapes world asks of a model, exactly scored: one file a task."""
