@@ -24,8 +24,6 @@ from typing import Any
 from bridge_jax.cli import arguments, outputs
 from bridge_jax.core.errors import BridgeError
 
-_TASKS = "vqa,generation,editing,retrieval"
-
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
@@ -41,7 +39,9 @@ def _benchmark(text: str) -> tuple[str, Path]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     world = parser.add_argument_group("the shapes world")
     world.add_argument(
-        "--tasks", type=_names, help=f"default: {_TASKS}; and there is consistency"
+        "--tasks",
+        type=_names,
+        help="default: vqa,generation,editing,retrieval; and there is consistency",
     )
     world.add_argument("--split", help="test (default) or heldout")
     world.add_argument(
@@ -149,7 +149,7 @@ def _shapes(args: argparse.Namespace) -> dict[str, float]:
     both = args.condition in (None, "both")
     metrics = evaluation.evaluate(
         model,
-        _names(_TASKS) if args.tasks is None else args.tasks,
+        evaluation.USUAL if args.tasks is None else args.tasks,
         "test" if args.split is None else args.split,
         args.out,
         limit=args.limit,

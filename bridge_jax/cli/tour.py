@@ -97,7 +97,7 @@ def run(workdir: Path, plan: Plan = LIVE) -> dict[str, Any]:
         heading(f"measuring the {name} model")
         folders[name] = workdir / "evaluation" / name
         evaluation.evaluate(
-            model, evaluation.TASKS, SPLIT, folders[name], resume=True, **plan.options
+            model, evaluation.USUAL, SPLIT, folders[name], resume=True, **plan.options
         )
     metrics = _report(workdir, folders)
     heading("done")

@@ -37,6 +37,7 @@ TASKS: dict[str, Callable[[System, str, Path, Options], dict[str, float]]] = {
     "retrieval": retrieval.evaluate,
     "consistency": consistency.evaluate,
 }
+USUAL = ("vqa", "generation", "editing", "retrieval")  # consistency takes longest
 METRICS = ledger.FILE
 
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from bridge_jax.checkpoint import init_from as init_from_lib
 from bridge_jax.core import rng, trees
+from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Array, Params
 from bridge_jax.layers import lora
 from bridge_jax.models import bundle as bundle_lib
@@ -117,6 +118,12 @@ def _without_branch(
 
 def _from_mt5(params: Params, how: str) -> Params:
     """The aligner with mT5's weights in it, placed as it was."""
+    lacking = [name for name in ("mt5", "aligner") if name not in params]
+    if lacking:
+        raise BridgeError(
+            f"aligner_init {how!r} puts mT5's weights into the aligner, and this model"
+            f' has no part {" and no part ".join(lacking)}; use aligner_init="fresh"'
+        )
     made = initialise.from_mt5(params["mt5"], params["aligner"], how)
     # Copies: the step donates its parameters, and a buffer can be given away once.
     return jax.tree.map(

@@ -148,7 +148,7 @@ def test_the_entry_point_is_there():
         '"bridge_jax = bridge_jax.eval.lmms.plugin:manifest"'
         in (ROOT / "setup.py").read_text()
     )
-    source = (ROOT / "bridge_jax" / "eval" / "plugin.py").read_text()
+    source = (ROOT / "bridge_jax" / "eval" / "lmms" / "plugin.py").read_text()
     assert "def manifest() -> ModelManifest:" in source
 
 

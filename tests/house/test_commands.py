@@ -8,6 +8,8 @@ import tiny_model
 
 from bridge_jax.checkpoint import locate
 from bridge_jax.cli import main, resolve
+from bridge_jax.core import config as config_lib
+from bridge_jax.lab import experiment
 
 sys.path.insert(0, str(Path(__file__).parent))
 import documented
@@ -34,7 +36,10 @@ def test_commands_are_found():
 )
 def test_parses(where, words):
     args = main.parse(words)
-    if "config" in args:
+    if args.command == "ablate":
+        if args.config is not None:
+            experiment.load(config_lib.load(args.config, args.overrides))
+    elif "config" in args:
         resolve.resolve(args.config, args.overrides)
 
 

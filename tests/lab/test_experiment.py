@@ -1,15 +1,17 @@
 """Experiments: what becomes of a base, which jobs there are, what is refused."""
 
 import importlib
+import io
 from pathlib import Path
 
 import pytest
 from ml_collections import ConfigDict
+from PIL import Image
 
 from bridge_jax.core import config as config_lib
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.lab import experiment as experiment_lib
-from bridge_jax.lab import patch
+from bridge_jax.lab import patch, plots
 from bridge_jax.plan import abstract
 from bridge_jax.train import recipe
 
@@ -105,3 +107,17 @@ def test_every_arm_that_ships_can_be_built(spec):
         if job.seed == experiment.seeds[0]
     ]
     abstract.training(made[-1])  # its patterns match what there is
+
+
+def test_schedules_are_drawn_where_they_differ():
+    found = load(
+        arms={
+            "slow": {"replacement": {"start": (0.0, 0.5), "finish": 3}},
+            "same": {"log_every": 9},
+        }
+    )
+    jobs = {job.arm: job for job in found.jobs()}
+    drawn = plots.schedules(jobs, ("baseline", "slow"))
+    with Image.open(io.BytesIO(drawn)) as plot:
+        assert len(set(plot.convert("L").tobytes())) > 20
+    assert plots.schedules(jobs, ("baseline", "same")) is None

@@ -16,7 +16,6 @@ from typing import Any
 
 from bridge_jax.core import rooms
 from bridge_jax.eval.options import Options
-from bridge_jax.eval.outside.faults import Faults
 from bridge_jax.eval.outside import (
     answer_files,
     faults,
@@ -24,6 +23,7 @@ from bridge_jax.eval.outside import (
     picture_files,
     treebank,
 )
+from bridge_jax.eval.outside.faults import Faults
 from bridge_jax.eval.outside.shards import WHOLE, Shard
 from bridge_jax.eval.system import System
 

@@ -24,7 +24,6 @@ import numpy as np
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.eval import batches
 from bridge_jax.eval.options import Options
-from bridge_jax.eval.outside.faults import Faults
 from bridge_jax.eval.outside import (
     answer_files,
     embedding_files,
@@ -32,6 +31,7 @@ from bridge_jax.eval.outside import (
     picture_files,
     ranks,
 )
+from bridge_jax.eval.outside.faults import Faults
 from bridge_jax.eval.outside.shards import WHOLE, Shard
 from bridge_jax.eval.system import System
 from bridge_jax.eval.tasks.retrieval import CUTS
