@@ -1,11 +1,12 @@
 """`bridge ablate` from end to end: an idea from outside the package against a base."""
 
-import json
 from pathlib import Path
 
 import miniature
 import pytest
 from PIL import Image
+
+from bridge_jax.eval import records
 
 IDEA = '''"""Embeddings of text that lean one way."""
 import dataclasses
@@ -82,7 +83,7 @@ def test_an_idea_of_ones_own_is_ablated(world, bridge, monkeypatch):
     assert all(row.endswith("| 1 |") for row in rows[:2])
     # What a seed brings is the same in both arms, and what the arm changes is not.
     logs = [
-        [json.loads(line) for line in (path / "run/metrics.jsonl").open()]
+        records.read_lines(path / "run/metrics.jsonl")
         for path in (world / "runs/baseline/seed_0", world / "runs/mine/seed_0")
     ]
     first, last = ([log[at] for log in logs] for at in (0, -1))
