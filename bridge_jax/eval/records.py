@@ -47,13 +47,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
-    """uint8 [H, W, 3] as PNG; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.asarray(picture, np.uint8)).save(path)
-
-
-def write_picture_whole(path: Path, picture: np.ndarray) -> None:
-    """The same, so that an interrupted write leaves no file of that name."""
+    """uint8 [H, W, 3] as PNG; its folder is made, an interrupted write leaves none."""
     staged = path.with_name(path.name + ".partial")
     staged.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.asarray(picture, np.uint8)).save(staged, "PNG")

@@ -86,7 +86,7 @@ class Benchmark:
         for position, drawing in asking.drawings(model, texts, wanted, options):
             columns = min(2, len(drawing.images))
             grid = pictures.grid(drawing.images, columns, gap=0)
-            records.write_picture_whole(folder / _name(names[position]), grid)
+            records.write_picture(folder / _name(names[position]), grid)
 
     def score(self, folder: Path, scorer: str | None) -> dict[str, float]:
         """score, and with answers each category, 0 to 100."""

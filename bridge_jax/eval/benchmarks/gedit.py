@@ -86,8 +86,8 @@ class Benchmark:
             path, source = folder / paths[position], requests[position][0]
             # First the source: a picture that is there says that both are.
             beside = path.with_name(f"{path.stem}_SRCIMG.png")
-            records.write_picture_whole(beside, self._source(source))
-            records.write_picture_whole(path, picture)
+            records.write_picture(beside, self._source(source))
+            records.write_picture(path, picture)
 
     def score(self, folder: Path, scorer: str | None) -> dict[str, float]:
         """For each language semantic, quality and overall, 0 to 10, and each task."""

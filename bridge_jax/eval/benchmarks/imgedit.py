@@ -77,7 +77,7 @@ class Benchmark:
             lambda id: images.open_image(self.data / id),
         )
         for position, picture in made:
-            records.write_picture_whole(folder / _name(keys[position]), picture)
+            records.write_picture(folder / _name(keys[position]), picture)
 
     def score(self, folder: Path, scorer: str | None) -> dict[str, float]:
         """overall and each edit type, 1 to 5."""
