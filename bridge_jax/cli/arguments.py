@@ -103,7 +103,7 @@ def add_drawing(parser: argparse.ArgumentParser, n: int = 1) -> None:
     parser.add_argument(
         "--guidance",
         type=number,
-        default=2.0,
+        default=3.0,
         help="scale of classifier-free guidance, 1 for none (default: %(default)s)",
     )
 
