@@ -16,6 +16,7 @@ from bridge_jax.models import replacement
 COLORS = ("#2f5fd0", "#d9822b", "#1a7f4b", "#b42318", "#7a4fbf", "#0f8b8d", "#8a6d3b")
 _SIZE = (4.6, 3.0)  # inches
 _DPI = 130
+_FEW = 10  # points of a curve that are shown one by one
 
 
 def curves(results: Results, arms: Sequence[str], term: str) -> bytes | None:
@@ -34,7 +35,8 @@ def curves(results: Results, arms: Sequence[str], term: str) -> bytes | None:
         points = [statistics.estimate([one[step] for one in seeds]) for step in steps]
         mean = np.array([point.mean for point in points])
         error = np.nan_to_num([point.error for point in points])
-        axes.plot(steps, mean, color=color, linewidth=1.6, label=arm)
+        dots = "." if len(steps) <= _FEW else ""
+        axes.plot(steps, mean, dots + "-", color=color, linewidth=1.6, label=arm)
         axes.fill_between(steps, mean - error, mean + error, color=color, alpha=0.18)
         if (mean - error).min() > 0:
             axes.set_yscale("log")

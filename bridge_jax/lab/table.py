@@ -40,8 +40,14 @@ def cell(results: Results, arm: str, figure: str, baseline: str = BASELINE) -> s
 
 def plus_minus(one: statistics.Estimate, sign: str = "") -> str:
     """ "0.512 ± 0.010"; without the error where one seed is all there is."""
-    mean = f"{one.mean:{sign}.3f}"
-    return mean if math.isnan(one.error) else f"{mean} ± {one.error:.3f}"
+    mean = _number(one.mean, sign)
+    return mean if math.isnan(one.error) else f"{mean} ± {_number(one.error)}"
+
+
+def _number(value: float, sign: str = "") -> str:
+    """Three decimals, or two digits of what would have none of them."""
+    small = 0 < abs(value) < 0.01
+    return f"{value:{sign}.2g}" if small else f"{value:{sign}.3f}"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -59,7 +59,7 @@ def test_the_table_marks_what_is_clear():
     )
     rows = text.splitlines()
     assert rows[2] == "| baseline | 0.550 ± 0.029 | 3 |"
-    assert rows[3] == "| better | 0.650 ± 0.032 (**+0.100 ± 0.006**) | 3 |"
+    assert rows[3] == "| better | 0.650 ± 0.032 (**+0.100 ± 0.0058**) | 3 |"
     assert rows[4] == "| odd | 0.900 (+0.400) | 1 |"
     assert "95 %" in rows[-1]
 
