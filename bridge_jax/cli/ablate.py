@@ -15,7 +15,6 @@ the whole command once more for the table.
 
 import argparse
 import importlib.util
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,16 +23,6 @@ from bridge_jax.cli import arguments, outputs
 from bridge_jax.core.errors import BridgeError
 
 COMPARE = "compare"
-
-
-def _shard(text: str) -> tuple[int, int]:
-    """ "1/4" -> (1, 4)."""
-    found = re.fullmatch(r"(\d+)/(\d+)", text)
-    if not found or int(found[1]) >= int(found[2]):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not I/N, such as 0/4, with I below N"
-        )
-    return int(found[1]), int(found[2])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="jobs at a time, which share the processor's cores (default: 1)",
     )
     parser.add_argument(
-        "--shard", type=_shard, metavar="I/N", help="every Nth job alone, and no table"
+        "--shard", metavar="I/N", help="every Nth job alone, and no table"
     )
     parser.add_argument(
         "--into",
@@ -114,16 +103,15 @@ def _one(experiment: Any, args: argparse.Namespace) -> None:
 
 def _all(experiment: Any, args: argparse.Namespace) -> None:
     from bridge_jax.core import marks
+    from bridge_jax.eval.outside.shards import WHOLE, Shard
     from bridge_jax.lab import grid
 
+    shard = WHOLE if args.shard is None else Shard.parse(args.shard)
     if args.shard is None and importlib.util.find_spec("matplotlib") is None:
         raise BridgeError("plots need matplotlib: pip install -e '.[lab]'")
     if args.into is not None:
         marks.between(args.into, _mark(args))  # before hours of work
-    jobs = experiment.jobs()
-    if args.shard:
-        first, step = args.shard
-        jobs = jobs[first::step]
+    jobs = [job for _, job in shard.of(experiment.jobs())]
     same = [text for text in args.argv if text.startswith("--config.")]
     cache = args.compilation_cache
     machine = [] if cache is None else ["--compilation-cache", cache]

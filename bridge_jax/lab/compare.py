@@ -31,13 +31,13 @@ def markdown(first: Path, second: Path) -> str:
         gap = statistics.difference(pair[1], pair[0])
         if gap is None:
             continue
+        both = pair[0].keys() & pair[1].keys()
         means = [
-            table.plus_minus(statistics.estimate([side[seed] for seed in common]))
+            table.plus_minus(statistics.estimate([side[seed] for seed in sorted(both)]))
             for side in pair
         ]
-        told = table.plus_minus(gap, sign="+")
-        told = f"**{told}**" if gap.is_clear else told
-        lines.append(f"| {figure} | {means[0]} | {means[1]} | {told} | {gap.n} |")
+        cells = [figure, *means, table.difference(gap), str(gap.n)]
+        lines.append(f"| {' | '.join(cells)} |")
     if len(lines) == 2:
         raise BridgeError(f"{first} and {second} have no figure in common")
     return "\n".join(lines)

@@ -50,7 +50,7 @@ def of(experiment: Experiment, out: Path) -> list[Cost]:
     """A Cost for each arm, in the experiment's order.
 
     Raises:
-      BridgeError: every config that cannot be built, at the first arm that has one.
+      BridgeError: an arm whose config cannot be built, the first one.
     """
     jobs = experiment.jobs()
     by_arm = {arm: [j for j in jobs if j.arm == arm] for arm in experiment.changes()}
@@ -113,10 +113,12 @@ def _pace(done: Iterable[tuple[Path, float]]) -> Pace:
     steps = besides = flops = count = 0.0
     for folder, one in done:
         told = records.read_json(folder / job_lib.RUN / goodput.FILE)["seconds"]
-        tasks = records.read_json(folder / job_lib.EVALUATION / evaluation.METRICS)
+        file = folder / job_lib.EVALUATION / evaluation.METRICS
+        # Without tasks to measure there is none.
+        tasks = records.read_json(file)["settings"]["tasks"] if file.is_file() else {}
         steps += told["step"]
         besides += sum(told.values()) - told["step"]
-        besides += sum(t["seconds"] for t in tasks["settings"]["tasks"].values())
+        besides += sum(task["seconds"] for task in tasks.values())
         flops, count = flops + one, count + 1
     if not count:
         return Pace()

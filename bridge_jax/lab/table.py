@@ -23,19 +23,22 @@ def markdown(results: Results, figures: Sequence[str]) -> str:
     return "\n".join([*lines, "", NOTE])
 
 
-def cell(results: Results, arm: str, figure: str, baseline: str = BASELINE) -> str:
+def cell(results: Results, arm: str, figure: str) -> str:
     """ "0.512 ± 0.010 (+0.031 ± 0.008)", or "" where the arm lacks the figure."""
     values = results.series(arm, figure)
     if not values:
         return ""
     text = plus_minus(statistics.estimate(list(values.values())))
-    if arm == baseline:
+    if arm == BASELINE:
         return text
-    gap = statistics.difference(values, results.series(baseline, figure))
-    if gap is None:
-        return text
+    gap = statistics.difference(values, results.series(BASELINE, figure))
+    return text if gap is None else f"{text} ({difference(gap)})"
+
+
+def difference(gap: statistics.Estimate) -> str:
+    """ "+0.031 ± 0.008", bold where it is clear."""
     told = plus_minus(gap, sign="+")
-    return f"{text} ({f'**{told}**' if gap.is_clear else told})"
+    return f"**{told}**" if gap.is_clear else told
 
 
 def plus_minus(one: statistics.Estimate, sign: str = "") -> str:

@@ -116,7 +116,7 @@ def test_an_idea_of_ones_own_is_ablated(world, bridge, monkeypatch):
         (("compare", "a", "b"), "a is no arm of an experiment"),
         (("--config", "configs/ablate_none.py", "--out", "x"), "no config file"),
         (("--config", "world/try.py", "--out", "x", "--job", "mine/seed_7"), "no job"),
-        (("--config", "world/try.py", "--out", "x", "--shard", "2/2"), "I below N"),
+        (("--config", "world/try.py", "--out", "x", "--shard", "2/2"), "0 <= I < N"),
         (("--config", "world/base.py", "--out", "x"), "unknown key experiment.model"),
     ],
 )
