@@ -56,14 +56,14 @@ def of(experiment: Experiment, out: Path) -> list[Cost]:
     by_arm = {arm: [j for j in jobs if j.arm == arm] for arm in experiment.changes()}
     known = {arm: _steps_and_flops(some[0]) for arm, some in by_arm.items()}
     done = [job for job in jobs if job_lib.is_done(job, out)]
-    pace = _pace([(job.folder(out), known[job.arm][1]) for job in done])
+    speed = pace([(job.folder(out), known[job.arm][1]) for job in done])
     return [
         Cost(
             arm,
             len(some),
             sum(job not in done for job in some),
             *known[arm],
-            pace.besides + known[arm][1] * pace.per_flop,
+            speed.besides + known[arm][1] * speed.per_flop,
         )
         for arm, some in by_arm.items()
     ]
@@ -108,7 +108,7 @@ def _steps_and_flops(job: Job) -> tuple[int, float]:
     return steps, step.flops * devices * steps
 
 
-def _pace(done: Iterable[tuple[Path, float]]) -> Pace:
+def pace(done: Iterable[tuple[Path, float]]) -> Pace:
     """From (folder, FLOPs of its training) of jobs that are done."""
     steps = besides = flops = count = 0.0
     for folder, one in done:

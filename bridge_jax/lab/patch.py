@@ -5,12 +5,18 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from bridge_jax.core import config as config_lib
+from bridge_jax.core.errors import BridgeError
+
 
 def patched(config: ConfigDict, *changes: Mapping[str, Any]) -> ConfigDict:
     """A copy of `config` with `changes` made one after the other.
 
     Groups are changed key by key, everything else is replaced. A key that is new is
     added: whoever builds the config says whether it knows it.
+
+    Raises:
+      BridgeError: a key to take out that is not there: such an arm would change nothing.
     """
     made = config.copy_and_resolve_references()
     with made.unlocked(), made.ignore_type():
@@ -22,8 +28,12 @@ def patched(config: ConfigDict, *changes: Mapping[str, Any]) -> ConfigDict:
 def _merge(node: ConfigDict, change: Mapping[str, Any]) -> None:
     for name, value in change.items():
         if value is None:
-            if name in node:
-                del node[name]
+            if name not in node:
+                raise BridgeError(
+                    f"a change takes out {name!r}, which is not there"
+                    f"{config_lib.suggest(name, node)}; it has {', '.join(node)}"
+                )
+            del node[name]
         elif isinstance(value, Mapping | ConfigDict):
             if not isinstance(node.get(name), ConfigDict):
                 node[name] = ConfigDict()

@@ -34,7 +34,8 @@ def test_a_patch_changes_takes_out_and_adds():
     made = patch.patched(before, {"a": {"b": 2.5, "c": None}, "e": {"f": 1}}, {"d": 3})
     assert made.to_dict() == {"a": {"b": 2.5}, "d": 3, "e": {"f": 1}}
     assert before.to_dict() == {"a": {"b": 1, "c": (1, 2)}, "d": "x"}
-    assert patch.patched(before, {"nothing": None}) == before
+    with pytest.raises(BridgeError, match="takes out 'aa'.*did you mean 'a'"):
+        patch.patched(before, {"aa": None})
 
 
 def test_arms_and_crossed_axes_with_every_seed():

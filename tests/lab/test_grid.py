@@ -7,8 +7,8 @@ import pytest
 from ml_collections import ConfigDict
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.lab import cost, grid
 from bridge_jax.lab import experiment as experiment_lib
-from bridge_jax.lab import grid
 from bridge_jax.lab import job as job_lib
 from bridge_jax.train import recipe
 
@@ -88,3 +88,12 @@ def test_another_configs_run_is_left_alone(jobs, tmp_path):
         grid.run(jobs, tmp_path, fake(tmp_path))
     assert sum(calls(jobs, tmp_path)) == 0
     assert not (old / recipe.WEIGHTS).exists()
+
+
+def test_time_is_told_without_an_evaluation(jobs, tmp_path):
+    run = jobs[0].folder(tmp_path) / "run"
+    run.mkdir(parents=True)
+    seconds = {"seconds": {"init": 3.0, "step": 8.0, "data": 1.0}}
+    (run / "goodput.json").write_text(json.dumps(seconds))
+    found = cost.pace([(run.parent, 4.0)])
+    assert (found.per_flop, found.besides) == (2.0, 4.0)
