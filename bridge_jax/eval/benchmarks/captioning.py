@@ -6,8 +6,8 @@ DATA is COCO's json, {"images": [{"id", "file_name"}], "annotations": [{"image_i
     {"image": "a.jpg", "captions": ["A cat.", "A cat on a mat."]}
 
 The model is asked for captions as it was in training (`Model.describe`). Scorers are
-files of `eval/captions`, both unless one is named; `eval/outside/treebank.py` says what a
-word is.
+files of `eval/captions`, both unless one is named; `eval/outside/treebank.py` says what
+a word is.
 """
 
 import dataclasses
