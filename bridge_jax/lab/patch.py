@@ -16,7 +16,7 @@ def patched(config: ConfigDict, *changes: Mapping[str, Any]) -> ConfigDict:
     added: whoever builds the config says whether it knows it.
 
     Raises:
-      BridgeError: a key to take out that is not there: such an arm would change nothing.
+      BridgeError: a key to take out that is not there; such an arm changes nothing.
     """
     made = config.copy_and_resolve_references()
     with made.unlocked(), made.ignore_type():
