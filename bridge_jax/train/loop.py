@@ -19,7 +19,7 @@ from bridge_jax.checkpoint.folders import FOLDER
 from bridge_jax.core import config as config_lib
 from bridge_jax.core import log, runtime, watchdog
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.train import goodput
+from bridge_jax.train import barrier, goodput
 from bridge_jax.train import hooks as hooks_lib
 from bridge_jax.train import meter as meter_lib
 from bridge_jax.train import state as state_lib
@@ -186,6 +186,7 @@ def _steps(
             began = time.perf_counter()
             run.step.compile(state, batch)
             log.say(f"compiled in {time.perf_counter() - began:.1f} s")
+            barrier.meet(f"step {step} is compiled")
             meter.restart()
             dog.beat()
             ledger.charge("step")
