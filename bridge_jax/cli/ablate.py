@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
     if args.config is None or args.out is None:
         raise BridgeError("ablate needs --config and --out, or: ablate compare A B")
     outputs.check_folder(args.out)
-    if args.job:
+    if args.job or args.dry_run:  # else only the jobs' own processes meet a device
         arguments.start(args)
     from bridge_jax.core import config as config_lib
     from bridge_jax.lab import experiment as experiment_lib

@@ -99,6 +99,23 @@ def interruption() -> Iterator[Callable[[int], bool]]:
 
 
 @contextlib.contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Within, SIGTERM raises SystemExit (42) here: for who has others to take along.
+
+    Call in the main thread.
+    """
+
+    def leave(*_: object) -> None:
+        raise SystemExit(EXIT_INTERRUPTED)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
 def lost_processes() -> Iterator[None]:
     """Within, an error in one of several processes ends that process at once.
 

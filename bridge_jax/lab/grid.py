@@ -1,7 +1,8 @@
 """All jobs of an experiment, each in a process of its own.
 
 A job that fails or is killed takes no other with it, and a job that is done is not
-done again: run the same command once more, and it does what is missing.
+done again: run the same command once more, and it does what is missing. Who stops the
+grid (SIGTERM, Ctrl-C) stops its jobs, too: those that train save first.
 """
 
 import os
@@ -14,7 +15,7 @@ from concurrent import futures
 from pathlib import Path
 from typing import Self
 
-from bridge_jax.core import log
+from bridge_jax.core import log, runtime
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.lab import job as job_lib
 from bridge_jax.lab.experiment import Job
@@ -30,17 +31,20 @@ def run(jobs: Sequence[Job], out: Path, command: Command, workers: int = 1) -> N
       command: job -> the command line that does it, and exits with 0.
       workers: the processor's cores are divided among them.
 
+    Call in the main thread.
+
     Raises:
-      BridgeError: a folder with another config's run, before anything runs; jobs that
-        failed, after all others ran.
+      SystemExit: 42 after SIGTERM.
+      BridgeError: arms that cannot be built and folders with another config's run, all
+        of them before anything runs; jobs that failed, after all others ran.
     """
-    for job in jobs:
-        job_lib.check(job, out)
+    _check(jobs, out)
     left = [job for job in jobs if not job_lib.is_done(job, out)]
     log.say(f"{len(jobs) - len(left)} of {len(jobs)} jobs were done before")
     cores = shares(sorted(os.sched_getaffinity(0)), workers)
     running = _Running()
-    with futures.ThreadPoolExecutor(len(cores)) as pool, running:
+    pool = futures.ThreadPoolExecutor(len(cores))
+    with runtime.ended_by_sigterm(), pool, running:
         local = threading.local()
         lock = threading.Lock()
 
@@ -64,12 +68,24 @@ def run(jobs: Sequence[Job], out: Path, command: Command, workers: int = 1) -> N
         )
 
 
+def _check(jobs: Sequence[Job], out: Path) -> None:
+    problems = []
+    for job in jobs:
+        try:
+            job_lib.check(job, out)
+        except BridgeError as error:
+            problems.append(str(error))
+    if problems:  # an arm's own come with each of its seeds
+        raise BridgeError("; ".join(dict.fromkeys(problems)))
+
+
 class _Running:
     """The processes that run, which end when this one does."""
 
     def __init__(self):
         self._processes: set[subprocess.Popen] = set()
         self._stopped = False
+        self._lock = threading.Lock()  # none starts while all are stopped
 
     def __enter__(self) -> Self:
         return self
@@ -77,21 +93,26 @@ class _Running:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
             return
-        self._stopped = True
-        for process in set(self._processes):
-            process.send_signal(signal.SIGTERM)  # a training run saves and ends
+        with self._lock:
+            self._stopped = True
+            for process in self._processes:
+                process.send_signal(signal.SIGTERM)  # a training run saves and ends
 
     def wait(self, job: Job, out: Path, command: Sequence[str]) -> int:
         """Run one job to its end; its exit code."""
-        if self._stopped:
-            return -signal.SIGTERM
         folder, began = job.folder(out), time.perf_counter()
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / LOG).open("a") as file:
-            process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
-            self._processes.add(process)
+            with self._lock:
+                if self._stopped:
+                    return -signal.SIGTERM
+                process = subprocess.Popen(
+                    command, stdout=file, stderr=subprocess.STDOUT
+                )
+                self._processes.add(process)
             code = process.wait()
-            self._processes.discard(process)
+            with self._lock:
+                self._processes.discard(process)
         ended = "done" if code == 0 else f"FAILED, exit {code}"
         log.say(f"{job.name}: {ended} after {time.perf_counter() - began:.0f} s")
         return code

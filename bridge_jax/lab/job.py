@@ -50,7 +50,15 @@ def run(job: Job, out: Path) -> dict[str, Any]:
 
 
 def check(job: Job, out: Path) -> None:
-    """Raises BridgeError if `out` holds this job with another config."""
+    """Without touching a device.
+
+    Raises:
+      BridgeError: its config cannot be built, or `out` holds it with another one.
+    """
+    try:
+        recipe.check(job.config())
+    except BridgeError as error:
+        raise BridgeError(f"{job.arm}: {error}") from None
     path = job.folder(out) / RUN / "config.json"
     if not path.is_file():
         return

@@ -132,6 +132,18 @@ def make(
 
     Raises BridgeError for anything the config gets wrong.
     """
+    rooms = _rooms(config)
+    mesh, rules = dict(rooms["config"].mesh), rooms["config"].rules
+    return Recipe(layout=place.make(mesh, rules, devices=devices), **rooms)
+
+
+def check(config: Config | Mapping[str, Any]) -> None:
+    """Raise what `make` does, but for what only the devices can tell; touches none."""
+    _rooms(config)
+
+
+def _rooms(config: Config | Mapping[str, Any]) -> dict[str, Any]:
+    """All fields of a Recipe that do not depend on devices."""
     if not isinstance(config, Config):
         config = config_lib.to_dataclass(Config, config)
     objectives = base.load(config.objectives)
@@ -143,13 +155,12 @@ def make(
     if blind:
         there = ", ".join(config.streams)
         raise BridgeError(f"{'; '.join(blind)}; the streams are {there}")
-    return Recipe(
-        config=config,
-        bundle=build.build(config.model),
-        layout=place.make(dict(config.mesh), config.rules, devices=devices),
-        objectives=objectives,
-        processor=processor_lib.Processor(config.processor),
-    )
+    return {
+        "config": config,
+        "bundle": build.build(config.model),
+        "objectives": objectives,
+        "processor": processor_lib.Processor(config.processor),
+    }
 
 
 def run(

@@ -1,7 +1,11 @@
 """Jobs as processes: none twice, none in another's way, none lost."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 
 import pytest
 from ml_collections import ConfigDict
@@ -25,9 +29,25 @@ weights.mkdir(parents=True, exist_ok=True)
 (weights / "config.json").write_text("{}")
 """
 
+# A job that would take for ever, and tells when it is asked to end.
+LONG = """
+import pathlib, signal, sys, time
+folder = pathlib.Path(sys.argv[1])
+def leave(*_):
+    (folder / "saved").touch()
+    sys.exit(42)
+signal.signal(signal.SIGTERM, leave)
+(folder / "started").touch()
+time.sleep(600)
+"""
+
 
 @pytest.fixture
 def jobs():
+    return made_jobs()
+
+
+def made_jobs():
     given = {
         "base": "configs/shapes_stage2.py:tiny",
         "figures": ("train/loss",),
@@ -36,6 +56,15 @@ def jobs():
         "measure": {"tasks": ()},
     }
     return experiment_lib.load(ConfigDict(given)).jobs()
+
+
+def long_grid(out):
+    """What the test of SIGTERM runs as a process of its own."""
+
+    def command(job):
+        return [sys.executable, "-c", LONG, str(job.folder(out))]
+
+    grid.run(made_jobs(), out, command, workers=2)
 
 
 def fake(out, failing=()):
@@ -77,6 +106,23 @@ def test_workers_share_the_cores(jobs, tmp_path, monkeypatch):
     assert grid.shares([0, 1, 2], 2) == [{0, 2}, {1}]
 
 
+def test_who_stops_the_grid_stops_its_jobs(tmp_path):
+    folder = f"pathlib.Path({str(tmp_path)!r})"
+    code = f"import pathlib, test_grid; test_grid.long_grid({folder})"
+    here = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    started = subprocess.Popen(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": here}
+    )
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.rglob("started"))) < 2:  # so that both are running
+        assert time.monotonic() < deadline and started.poll() is None
+        time.sleep(0.05)
+    started.send_signal(signal.SIGTERM)
+    assert started.wait(30) == 42
+    assert len(list(tmp_path.rglob("saved"))) == 2
+    assert len(list(tmp_path.rglob("started"))) == 2  # and no other one began
+
+
 def test_another_configs_run_is_left_alone(jobs, tmp_path):
     """Refused before anything runs."""
     old = tmp_path / "two" / "seed_1" / "run"
@@ -88,6 +134,28 @@ def test_another_configs_run_is_left_alone(jobs, tmp_path):
         grid.run(jobs, tmp_path, fake(tmp_path))
     assert sum(calls(jobs, tmp_path)) == 0
     assert not (old / recipe.WEIGHTS).exists()
+
+
+def test_arms_that_cannot_be_built_are_told_before_anything_runs(tmp_path):
+    """All of them, each once however many seeds it has."""
+    given = {
+        "base": "configs/shapes_stage2.py:tiny",
+        "figures": ("train/loss",),
+        "arms": {
+            "fine": {"total_steps": 1},
+            "key": {"total_stepz": 2},
+            "idea": {"objectives": {"semantik": {"stream": "generate"}}},
+        },
+        "seeds": (0, 1),
+        "measure": {"tasks": ()},
+    }
+    jobs = experiment_lib.load(ConfigDict(given)).jobs()
+    with pytest.raises(BridgeError) as told:
+        grid.run(jobs, tmp_path, fake(tmp_path))
+    said = str(told.value)
+    assert said.count("key: ") == 1 and "did you mean 'total_steps'" in said
+    assert said.count("idea: ") == 1 and "did you mean 'semantic'" in said
+    assert sum(calls(jobs, tmp_path)) == 0
 
 
 def test_time_is_told_without_an_evaluation(jobs, tmp_path):
