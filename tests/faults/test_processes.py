@@ -15,6 +15,9 @@ STEPS = 6
 STAGE2 = "configs/shapes_stage2.py:tiny"
 # Those that see more of the batch than one row; the others would only take longer.
 OBJECTIVES = ("semantic", "contrastive")
+# What they look at: each process compiles all there is.
+PARTS = ("vlm", "projector", "aligner", "retrieval", "mt5")
+GLOBAL = {"config": STAGE2, "objectives": OBJECTIVES, "parts": PARTS}
 COMPARED = ("loss", "fit", "size", "gradient_norm", "learning_rate")
 
 
@@ -36,8 +39,7 @@ def alone(tmp_path_factory):
 def one_device(tmp_path_factory):
     """Losses of stage 2's first step on one device."""
     workdir = tmp_path_factory.mktemp("single") / "run"
-    given = {"config": STAGE2, "objectives": OBJECTIVES}
-    return processes.run(workdir, 1, 1, 1, **given)[0]
+    return processes.run(workdir, 1, 1, 1, **GLOBAL)[0]
 
 
 def same_losses(losses, alone):
@@ -129,8 +131,7 @@ def test_the_losses_of_a_global_batch_are_those_of_one_device(one_device, tmp_pa
 
     Eight devices of one process are tests/e2e's.
     """
-    given = {"config": STAGE2, "objectives": OBJECTIVES}
-    losses, _ = processes.run(tmp_path / "run", 4, 2, 1, **given)
+    losses, _ = processes.run(tmp_path / "run", 4, 2, 1, **GLOBAL)
     names = [name for name in one_device[1] if name.split("/")[0] in OBJECTIVES]
     assert {name.split("/")[0] for name in names} == {*OBJECTIVES}
     for name in names:

@@ -33,8 +33,6 @@ TINY = [case for case in VARIANTS if case[1].endswith("tiny")]
 FULL = [case for case in VARIANTS if case not in TINY]
 MOST_KEYS = 60  # visible in one config file's result
 BILLION = 1e9
-
-
 def spec(name: str, variant: str) -> str:
     return str(CONFIGS / name) + (f":{variant}" if variant else "")
 
@@ -57,19 +55,25 @@ def where_pairs_are(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("where_pairs_are")
 @pytest.mark.parametrize(("name", "variant"), FULL)
 def test_traces(name, variant):
-    """Loss and gradient, in shapes alone: one real batch, no arithmetic."""
+    """Loss and gradient, in shapes alone: one real batch, no arithmetic.
+
+    A variant changes sizes, weights or data, for which the loss alone is enough.
+    """
     config = resolve.resolve(spec(name, variant), ())
     for stream in config.streams.values():
         stream.batch = 8
     recipe = recipe_lib.make(config)
-    params = place.unbox(jax.eval_shape(recipe.bundle.init, 0))
     batch = next(recipe.batches())
+    params = place.unbox(jax.eval_shape(recipe.bundle.init, 0))
 
     def loss(params):
         streams = rng.Streams(jnp.uint32(0), jnp.int32(0))
         terms = recipe.loss(params, batch, streams, jnp.int32(0))
         return sum(weight * term.mean() for weight, term in terms.values())
 
+    if variant:
+        assert jax.eval_shape(loss, params).shape == ()
+        return
     gradient = jax.eval_shape(jax.grad(loss), params)
     assert jax.tree.map(jnp.shape, gradient) == jax.tree.map(jnp.shape, params)
 
