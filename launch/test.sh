@@ -19,8 +19,10 @@ else
 fi
 cd "$home"
 start=$SECONDS
-# A file's tests share what is costly to make, so they stay together.
-if "$python" -m pytest -q -n 2 --dist loadfile --durations=10 "$@"; then
+# A file's tests share what is costly to make, so they stay together; files come in the
+# order of tests/conftest.py, which is no file's number of tests.
+if "$python" -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations=10 \
+  "$@"; then
   echo "tests: passed in $((SECONDS - start)) s"
 else
   status=$?

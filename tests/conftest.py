@@ -10,10 +10,13 @@ _CACHE = os.environ.get("BRIDGE_JAX_CACHE") or str(
 )
 # Before jax is imported, for this process and those that tests start. A machine that
 # has an accelerator is tested on its CPU all the same. NPROC: see core/runtime.py.
+# Few tests run long enough to repay the compiler's optimisations; tests/presets, whose
+# numbers are promised of what users run, has them.
 os.environ.update(
     JAX_PLATFORMS="cpu",
     NPROC="32",
     XLA_FLAGS="--xla_force_host_platform_device_count=8",
+    JAX_DISABLE_MOST_OPTIMIZATIONS="1",
     BRIDGE_JAX_CACHE=_CACHE,
 )
 
@@ -30,12 +33,22 @@ sys.path.insert(0, str(Path(__file__).parent))  # toy, shape_checks
 # Shapes in signatures are checked in tests only.
 jaxtyping.install_import_hook("bridge_jax", "shape_checks.check")
 
+_LONG_FIRST = ("presets", "e2e", "house", "faults")
+
 # Warnings of others that we cannot mend, each as narrow as it can be.
 _TOLERATED = (
     "ignore:.*os.fork.*:RuntimeWarning",  # subprocess under jax's threads
     # A restore that failed leaves TensorStore reads behind, which end after the loop.
     "ignore:(?s).*Event loop is closed:pytest.PytestUnraisableExceptionWarning",
 )
+
+
+@pytest.fixture(scope="module")
+def optimised():
+    """Programs as users run them."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,6 +65,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "error")
     for line in _TOLERATED:
         config.addinivalue_line("filterwarnings", line)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Rooms with long files first, so that no worker ends long before another."""
+
+    def rank(item: pytest.Item) -> int:
+        room = item.path.parent.name
+        return _LONG_FIRST.index(room) if room in _LONG_FIRST else len(_LONG_FIRST)
+
+    items.sort(key=rank)
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

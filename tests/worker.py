@@ -61,7 +61,6 @@ def main(job, index, said):
     ills = afflictions.Ills(job["ills"] if ill else {}, job["workdir"])
     ills.before("start")
     runtime.start()
-    jax.config.update("jax_disable_most_optimizations", True)
     assert jax.process_count() == job["processes"]
     assert jax.device_count() == job["processes"] * job["devices"]
     train = _recipe if job["config"] else _toy

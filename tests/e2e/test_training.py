@@ -24,14 +24,6 @@ from bridge_jax.train import step as step_lib
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Nothing here runs long enough to repay the compiler's optimisations."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def tiny_specs():
     """Every variant of every config that ends in "tiny"."""
     for path in sorted(CONFIGS.glob("*.py")):

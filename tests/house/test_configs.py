@@ -33,6 +33,8 @@ TINY = [case for case in VARIANTS if case[1].endswith("tiny")]
 FULL = [case for case in VARIANTS if case not in TINY]
 MOST_KEYS = 60  # visible in one config file's result
 BILLION = 1e9
+
+
 def spec(name: str, variant: str) -> str:
     return str(CONFIGS / name) + (f":{variant}" if variant else "")
 

@@ -5,7 +5,6 @@ import json
 import re
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 
@@ -17,14 +16,6 @@ from bridge_jax.parity import comparison, fixture, run, table
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.npz"))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Every program runs once: its optimisation would never be repaid."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="module", params=NAMES)

@@ -33,14 +33,6 @@ def real_bytes(tree):
     return sum(leaf.addressable_data(0).nbytes for leaf in jax.tree.leaves(tree))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Nothing here runs."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def cut(spec):
     config = miniature.config(spec)
     config.mesh = {"data": 2, "fsdp": 2, "tensor": 2}

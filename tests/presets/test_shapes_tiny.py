@@ -117,7 +117,7 @@ def test_the_quickstart_from_end_to_end(tmp_path):
     command = ["quickstart", "--tiny", "--workdir", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-m", "bridge_jax", *command],
-        env=os.environ | {"XLA_FLAGS": "", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"},
+        env=os.environ | {"XLA_FLAGS": ""},
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
