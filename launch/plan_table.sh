@@ -28,6 +28,14 @@ plan() {
   [ -f "$file" ] || exit "$status"
 }
 
+# What a recipe needs to be divided by so many devices.
+mesh() {
+  case $1:$2 in
+    # DiT-g is 1408 = 11 x 128 wide.
+    *dit_g*:*-256 | *stage2*:*-256) echo "--config.mesh.data=2" ;;
+  esac
+}
+
 everywhere=(h200-8 h200-32 v5p-64 v5p-128 2xv5p-64 v6e-256 v5e-256 v4-32)
 recipes=(
   configs/stage1_omnibridge_7b.py
@@ -38,13 +46,15 @@ recipes=(
 )
 for where in "${everywhere[@]}"; do
   for recipe in "${recipes[@]}"; do
-    plan "$recipe" "$where"
+    # shellcheck disable=SC2046 # no word where there is nothing to say
+    plan "$recipe" "$where" $(mesh "$recipe" "$where")
   done
   plan configs/stage2_omnibridge_7b.py "$where" --program sampling
 done
 plan configs/stage1_omnibridge_7b.py:72b-lora v5p-128
 
 # Too big, and told so.
+plan configs/pretrain_dit_g.py v5e-256
 plan configs/stage1_omnibridge_7b.py h200-1
 plan configs/stage1_omnibridge_7b.py:72b v4-32
 plan configs/pretrain_vlm_7b.py v5e-16

@@ -41,6 +41,8 @@ class Plan:
       projected: seconds of one execution by the makers' figures, never measured.
       seconds: to trace, lower and compile, here.
       refusal: the compiler's own words, "" if it compiled.
+      whole: the share of the parameters that lies whole on every device, because the
+        mesh does not divide it.
     """
 
     config: str
@@ -63,6 +65,7 @@ class Plan:
     projected: float
     seconds: float
     refusal: str = ""
+    whole: float = 0.0
 
     @property
     def fits(self) -> bool:
@@ -155,9 +158,16 @@ def _plan(
         projected=math.nan,
         seconds=time.perf_counter() - began,
         refusal=refusal,
+        whole=_whole(program.params),
     )
     kind = where.devices[0].device_kind
     return dataclasses.replace(plan, projected=_projected(plan, hardware.peak(kind)))
+
+
+def _whole(params: Any) -> float:
+    leaves = [leaf for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
+    whole = sum(leaf.size for leaf in leaves if leaf.sharding.is_fully_replicated)
+    return whole / max(sum(leaf.size for leaf in leaves), 1)
 
 
 def fsdp_bytes(program: programs.Program) -> float:

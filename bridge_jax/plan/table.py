@@ -29,7 +29,7 @@ def text(plan: fit.Plan) -> str:
             f"  on each device, GiB: state {plan.state:.2f} (optimiser"
             f" {plan.optimizer:.2f}), batch {plan.batch:.3f}, inside a step"
             f" {plan.temporary:.2f}, peak {plan.peak:.2f} of {plan.memory:.2f}"
-        ),
+        ).replace("nan", "?"),
         f"  {_arithmetic(plan)}",
     ]
     if plan.wires:
@@ -104,7 +104,13 @@ def advice(plan: fit.Plan) -> list[str]:
     """What would make it fit, the likeliest first."""
     found = []
     share = plan.state / plan.memory
-    if share > 0.5:
+    if plan.whole > 0.1 and plan.mesh.get("fsdp", 1) > 1:
+        found.append(
+            f"a mesh that divides all parameters: {100 * plan.whole:.0f} % of them lie"
+            f" whole on each device; 'sharding:' above says which and how many of fsdp"
+            " would do, --config.mesh.data=-1 --config.mesh.fsdp=THAT"
+        )
+    elif share > 0.5:
         found.append("more devices along fsdp: the state alone takes half of each")
     if plan.mesh.get("data", 1) > 1:
         found.append("--config.mesh.data=1 --config.mesh.fsdp=-1: shard the state more")

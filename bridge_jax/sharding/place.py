@@ -47,9 +47,9 @@ class Layout:
 
         Raises:
           BridgeError: an unknown logical name; if strict, everything that does not
-            divide, each with its parameter and the fix.
+            divide, with its parameters and the fix.
         """
-        notes: list[str] = []
+        notes: dict[str, list[str]] = {}
 
         def one(path: Sequence[Any], leaf: Any) -> NamedSharding:
             where = "/".join(str(getattr(key, "key", key)) for key in path)
@@ -61,14 +61,16 @@ class Layout:
                 )
             except BridgeError as error:
                 raise BridgeError(f"{where}: {error}") from None
-            notes.extend(f"{where}: {text}" for text in found)
+            for text in found:
+                notes.setdefault(text, []).append(where)
             return NamedSharding(self.mesh, spec)
 
         tree = jax.tree_util.tree_map_with_path(one, boxed, is_leaf=_is_box)
-        if notes and self.strict:
-            raise BridgeError("; ".join(notes))
-        for note in notes:
-            log.say(f"sharding: {note}")
+        told = [f"{_named(paths)}: {text}" for text, paths in notes.items()]
+        if told and self.strict:
+            raise BridgeError("; ".join(told))
+        for line in told:
+            log.say(f"sharding: {line}")
         return tree
 
     def batch_sharding(self, batch: Any) -> Any:
@@ -147,6 +149,12 @@ def put_params(layout: Layout, params: Any, boxed: Any) -> Params:
 def unbox(tree: Any) -> Any:
     """The tree without its boxes, which it needs once only, to be placed."""
     return jax.tree.map(_unbox, tree, is_leaf=_is_box)
+
+
+def _named(paths: Sequence[str]) -> str:
+    """As a deep model's layers share what is wrong, the first stands for all."""
+    others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"{paths[0]}{others}"
 
 
 def _unbox(leaf: Any) -> Any:

@@ -5,6 +5,7 @@ dimension of an array only. So under `fsdp` the batch of an activation takes "fs
 and "embed" takes it in parameters, which have no batch.
 """
 
+import math
 from collections.abc import Sequence
 
 from jax.sharding import Mesh, PartitionSpec
@@ -81,7 +82,7 @@ def resolve(
             problems.append(
                 f"axis {name!r} of {shape[position]} does not divide by {parts}"
                 f" ({' x '.join(axes)}): kept whole; make it a multiple of {parts}, or"
-                f" that mesh axis smaller"
+                f" {' x '.join(axes)} {math.gcd(shape[position], parts)}"
             )
             continue
         taken.update(axes)

@@ -107,6 +107,20 @@ def test_what_leaves_no_room_is_refused_with_a_way_out(eight):
     assert not refused.fits and "DOES NOT FIT: Used 24G" in table.verdict(refused)
 
 
+def test_a_mesh_that_does_not_divide_is_the_first_to_blame(eight):
+    config = miniature.config(STAGE1)
+    config.mesh = {"fsdp": 8}
+    divided = dataclasses.replace(only(config, eight), memory=1e-9)
+    assert divided.whole < 0.1 and "lie whole" not in table.text(divided)
+    # A width that 4 devices could share and 8 cannot.
+    config.model.vlm.update(hidden_size=36, layers=4)
+    odd = dataclasses.replace(only(config, eight), memory=1e-9)
+    assert odd.whole > 0.5
+    [first, *_] = table.advice(odd)
+    assert first.startswith("a mesh that divides all parameters: ")
+    assert "--config.mesh.data=-1 --config.mesh.fsdp=" in first
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [

@@ -71,6 +71,10 @@ def test_parameters_lie_by_their_names_and_values_do_not_depend_on_it():
     assert again["dense"]["kernel"].sharding == kernel.sharding
 
 
+def several_odd():
+    return {name: make(jax.random.key(0), 12) for name in "abc"}
+
+
 def test_what_does_not_divide_stays_whole_and_is_said(capsys):
     def odd(key):
         return make(key, 15)
@@ -81,6 +85,10 @@ def test_what_does_not_divide_stays_whole_and_is_said(capsys):
     said = capsys.readouterr().out
     assert "dense/kernel: axis 'embed' of 15 does not divide by 8 (fsdp)" in said
     assert said.count("\n") == 1
+    layout.shardings(jax.eval_shape(several_odd))
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith("sharding: a/dense/kernel and 2 more: axis 'embed' of 12")
+    assert line.endswith("make it a multiple of 8, or fsdp 4")
     strict = place.make({"fsdp": -1}, strict=True)
     with pytest.raises(BridgeError, match="dense/kernel.*make it a multiple of 8"):
         place.init(strict, odd, jax.random.key(0))
