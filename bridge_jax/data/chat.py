@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import mrope
+from bridge_jax.data import mrope, positions
 from bridge_jax.data.tokens import Tokenizer
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
@@ -169,6 +169,7 @@ def pad_batch(
     pad_id: int,
     merge: int = 2,
     side: str = "right",
+    rule: positions.Rule = mrope.row_positions,
 ) -> dict[str, np.ndarray]:
     """Pad rows to one length and add what the model needs beside the tokens.
 
@@ -178,6 +179,7 @@ def pad_batch(
       pad_id: id on padding.
       merge: patches per side that make one visual token.
       side: "right" (training) or "left" (batched generation).
+      rule: of `positions.RULES`.
 
     Returns:
       tokens [B, T] int32; segments [B, T] int32, 1 on tokens and 0 on padding;
@@ -207,15 +209,15 @@ def pad_batch(
 
     segments = padded("segments", np.int32, 0)
     visual = padded("visual", bool, False)
-    positions, deltas = mrope.batch_positions(
-        visual, segments, [row.grids for row in rows], merge
+    numbers, deltas = mrope.batch_positions(
+        visual, segments, [row.grids for row in rows], merge, rule
     )
     return {
         "tokens": padded("tokens", np.int32, pad_id),
         "segments": segments,
         "loss_mask": padded("response", np.float32, 0),
         "caption_mask": padded("caption", bool, False),
-        "positions": positions,
+        "positions": numbers,
         "deltas": deltas,
         "image_index": mrope.image_index(visual),
     }

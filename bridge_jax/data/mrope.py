@@ -6,7 +6,7 @@ one past the largest position used so far. Padding has position 1.
 Source: Qwen2-VL report (arXiv 2409.12191), section 2.1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -73,6 +73,7 @@ def batch_positions(
     segments: np.ndarray,
     grids: Sequence[Sequence[Sequence[int]]],
     merge: int = 2,
+    rule: Callable[..., np.ndarray] = row_positions,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Positions of a padded batch; padding may stand on either side.
 
@@ -81,6 +82,7 @@ def batch_positions(
       segments: [B, T], 0 on padding.
       grids: for each row, the (t, h, w) of its images and videos in order.
       merge: see `row_positions`.
+      rule: numbers one row, as `row_positions` does.
 
     Returns:
       positions [3, B, T] int32, and deltas [B] int32: token number `i` of the padded
@@ -95,7 +97,7 @@ def batch_positions(
     for b in range(rows):
         valid = segments[b] != 0
         try:
-            row = row_positions(visual[b, valid], grids[b], merge)
+            row = rule(visual[b, valid], grids[b], merge)
         except BridgeError as error:
             raise BridgeError(f"row {b}: {error}") from None
         positions[:, b, valid] = row

@@ -12,7 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from bridge_jax.data import chat, instructions, patches, rows, text_encoding, tokens
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import (
+    chat,
+    instructions,
+    patches,
+    positions,
+    rows,
+    text_encoding,
+    tokens,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +35,7 @@ class Config:
       min_pixels, max_pixels: limits of native-resolution resizing.
       t5_length, bert_length: fixed lengths of the decoder's text inputs.
       memory_length: most states the aligner reads of one row.
+      positions: a name of `positions.RULES`, as the language model wants it.
     """
 
     tokenizers: str = ""
@@ -38,6 +48,14 @@ class Config:
     t5_length: int = 36
     bert_length: int = 40
     memory_length: int = 36
+    positions: str = "mrope"
+
+    def __post_init__(self):
+        if self.positions not in positions.RULES:
+            known = ", ".join(positions.RULES)
+            raise BridgeError(
+                f"processor.positions {self.positions!r} is none of {known}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +79,11 @@ class Processor:
     def _load(self, name: str) -> tokens.Tokenizer:
         home = self.config.tokenizers
         return tokens.load((pathlib.Path(home) if home else tokens.BUILT_IN) / name)
+
+    @property
+    def rule(self) -> positions.Rule:
+        """How a row's tokens are numbered."""
+        return positions.RULES[self.config.positions]
 
     @functools.cached_property
     def words(self) -> instructions.Instructions:
@@ -164,7 +187,9 @@ class Processor:
         With `num_patches` 0 the row is text alone and has no vision fields.
         """
         merge = self.config.merge
-        fields = rows.language(conversations, length, self.qwen.pad_id, merge)
+        fields = rows.language(
+            conversations, length, self.qwen.pad_id, merge, self.rule
+        )
         response, caption = fields.pop("response"), fields.pop("caption")
         if num_patches:
             fields |= rows.vision(pictures, num_patches, self.patch_width, merge)

@@ -9,15 +9,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import chat, mrope, patches
+from bridge_jax.data import chat, mrope, patches, positions
 
 Picture = tuple[np.ndarray, tuple[int, int, int]]  # patches [P, D], grid (t, h, w)
 
 
 def language(
-    conversations: Sequence[chat.Row], length: int, pad_id: int, merge: int = 2
+    conversations: Sequence[chat.Row],
+    length: int,
+    pad_id: int,
+    merge: int = 2,
+    rule: positions.Rule = mrope.row_positions,
 ) -> dict[str, np.ndarray]:
     """Pack conversations one after another into T = `length` positions.
+
+    Args:
+      rule: of `positions.RULES`.
 
     Returns:
       tokens, segments (1, 2, ...; 0 is padding), image_index [T] int32; positions
@@ -44,7 +51,7 @@ def language(
     for number, row in enumerate(conversations, 1):
         place = slice(start, start + len(row.tokens))
         out["segments"][place] = number
-        out["positions"][:, place] = mrope.row_positions(row.visual, row.grids, merge)
+        out["positions"][:, place] = rule(row.visual, row.grids, merge)
         for name in ("tokens", "response", "caption", "visual"):
             out[name][place] = getattr(row, name)
         start = place.stop

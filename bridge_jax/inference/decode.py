@@ -101,6 +101,7 @@ def prepare(engine: Engine, conversations: Sequence[Conversation]) -> dict[str, 
         processor.qwen.pad_id or 0,
         merge,
         side="left",
+        rule=processor.rule,
     )
     names = ("tokens", "segments", "image_index")
     vlm = {name: fields[name] for name in names}

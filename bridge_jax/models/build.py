@@ -67,6 +67,7 @@ def _decoder_lm(config: Any) -> dict[str, Any]:
 
 FAMILIES: dict[str, tuple[str, _Example]] = {
     "qwen2_vl": ("Qwen2VL", _qwen2_vl),
+    "llava": ("Llava", _qwen2_vl),
     "decoder_lm": ("DecoderLM", _decoder_lm),
     "clip_vit": (
         "ClipViT",

@@ -73,15 +73,23 @@ class ClipViT(nn.Module):
 
         After layer `select`; CLIP's last norm, for its class token, is not applied.
         """
-        states = self.states(images)
+        return self.look(_patches(images, self.config.patch))
+
+    def look(self, patches: jax.Array) -> jax.Array:
+        """`__call__` for patches [B, P, 3 * patch^2], row by row, channel first."""
+        states = self._states(patches)
         if self.is_initializing():
-            self.pooled(images)  # the last norm is not on this path, and must exist
+            # The last norm is not on this path, and must exist.
+            self.last_norm(states[-1][:, 0])
         return states[self.config.select][:, 1:]
 
     def states(self, images: jax.Array) -> list[jax.Array]:
         """The input of the first layer and the output of each: [B, 1 + P, D]."""
+        return self._states(_patches(images, self.config.patch))
+
+    def _states(self, patches: jax.Array) -> list[jax.Array]:
         c = self.config
-        x = self.patch_embed(_patches(images, c.patch))
+        x = self.patch_embed(patches)
         first = jnp.broadcast_to(
             self.class_token.astype(x.dtype)[None, None], (len(x), 1, c.hidden)
         )

@@ -1,0 +1,29 @@
+"""One linear layer, as the first LLaVA had it."""
+
+import flax.linen as nn
+import jax
+
+from bridge_jax.core import types
+from bridge_jax.layers import linear
+from bridge_jax.models.llava.config import Config
+from bridge_jax.models.llava.connectors import Embed
+
+
+class Connector(nn.Module):
+    """Parameters: {"dense"}."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, features: jax.Array, embed: Embed) -> jax.Array:
+        """features [B, N, width] -> [B, N, D]; no word is looked up."""
+        del embed
+        c = self.config.llm
+        return linear.Dense(
+            c.hidden_size,
+            axes=(None, "embed"),
+            use_bias=True,
+            dtype=types.dtype(c.dtype),
+            param_dtype=types.dtype(c.param_dtype),
+            name="dense",
+        )(features)

@@ -1,0 +1,32 @@
+"""Two linear layers with an exact GELU between them, as LLaVA-1.5 has them."""
+
+import functools
+
+import flax.linen as nn
+import jax
+
+from bridge_jax.core import types
+from bridge_jax.layers import linear, mlp
+from bridge_jax.models.llava.config import Config
+from bridge_jax.models.llava.connectors import Embed
+
+
+class Connector(nn.Module):
+    """Parameters: {"inner", "outer"}."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, features: jax.Array, embed: Embed) -> jax.Array:
+        """features [B, N, width] -> [B, N, D]; no word is looked up."""
+        del embed
+        c = self.config.llm
+        dense = functools.partial(
+            linear.Dense,
+            c.hidden_size,
+            use_bias=True,
+            dtype=types.dtype(c.dtype),
+            param_dtype=types.dtype(c.param_dtype),
+        )
+        inner = dense(axes=(None, "mlp"), name="inner")(features)
+        return dense(axes=("mlp", "embed"), name="outer")(mlp.gelu_exact(inner))
