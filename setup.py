@@ -12,6 +12,7 @@ REQUIRES = [
     "flatbuffers>=24.3",  # jax.export
     "flax>=0.12.6,<0.13",
     "grain>=0.2.15,<0.3",
+    "ijson>=3.3",  # corpora larger than memory
     "jax>=0.10,<0.12",
     "jinja2>=3.1",  # chat templates
     "ml_collections>=1.1,<2",

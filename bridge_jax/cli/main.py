@@ -28,6 +28,7 @@ COMMANDS = (
     "evaluate",
     "figures",
     "ablate",
+    "langbridge",
     "parity",
     "pretrain",
     "train",
