@@ -4,6 +4,7 @@ import argparse
 import math
 import os
 import sys
+from types import ModuleType
 from typing import Any, NoReturn
 
 from bridge_jax.core.errors import BridgeError
@@ -18,6 +19,25 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise BridgeError(f"{message}; see `{self.prog} --help`")
+
+
+def add_command(
+    commands: Any, name: str, module: ModuleType
+) -> argparse.ArgumentParser:
+    """A sub-command from its file: help by its docstring, its arguments.
+
+    Args:
+      commands: what `add_subparsers` gave.
+    """
+    one = commands.add_parser(
+        name,
+        help=module.__doc__.splitlines()[0],
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(one)
+    return one
 
 
 def positive(text: str) -> int:

@@ -88,14 +88,7 @@ def parser() -> arguments.Parser:
     for name in COMMANDS:
         file = f"{name}_" if keyword.iskeyword(name) else name
         module = importlib.import_module(f"bridge_jax.cli.{file}")
-        one = commands.add_parser(
-            name,
-            help=module.__doc__.splitlines()[0],
-            description=module.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        module.add_arguments(one)
+        one = arguments.add_command(commands, name, module)
         one.set_defaults(run=module.run)
     return top
 

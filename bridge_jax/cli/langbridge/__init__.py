@@ -9,6 +9,8 @@ The adapter that combines them moves from one model to another with its file of 
 import argparse
 import importlib
 
+from bridge_jax.cli import arguments
+
 ACTIONS = ("vocab",)
 
 
@@ -16,15 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name in ACTIONS:
         module = importlib.import_module(f"{__name__}.{name}")
-        one = actions.add_parser(
-            name,
-            help=module.__doc__.splitlines()[0],
-            description=module.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        module.add_arguments(one)
-        one.set_defaults(act=module.run)
+        arguments.add_command(actions, name, module).set_defaults(act=module.run)
 
 
 def run(args: argparse.Namespace) -> None:
