@@ -1,9 +1,7 @@
-"""Qwen2-VL's chat format, rendered straight to token ids.
+"""Conversations, rendered straight to token ids by a template of `templates`.
 
-Each message becomes `<|im_start|>ROLE\\nCONTENT<|im_end|>\\n`; an image or video
-becomes `<|vision_start|>`, one `<|image_pad|>` (`<|video_pad|>`) for every merged
-visual token, `<|vision_end|>`. The template is fixed here in code: no template that
-comes with a model is executed, and text never turns into control tokens.
+An image or video becomes a placeholder for every merged visual token. Only the
+template's own strings hold control tokens: what people write never turns into one.
 
 Content is a string or a list of parts:
   {"type": "text", "text": ..., "capture": False}   words; `capture` marks their tokens
@@ -12,21 +10,20 @@ Content is a string or a list of parts:
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import mrope, positions
+from bridge_jax.data import mrope, positions, templates
 from bridge_jax.data.tokens import Tokenizer
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
 """System text of the released Qwen2-VL template; the tiny world uses none."""
 
 CAPTION_START, CAPTION_END = "<img>", "</img>"
-END_OF_TEXT = "<|endoftext|>"
 ROLES = ("system", "user", "assistant")
-PLACEHOLDERS = {"image": "<|image_pad|>", "video": "<|video_pad|>"}
+QWEN2_VL = templates.TEMPLATES["qwen2_vl"]
 
 Message = Mapping[str, object]
 Grid = Sequence[int]
@@ -69,17 +66,20 @@ def render(
     system: str | None = None,
     generation_prompt: bool = False,
     merge: int = 2,
+    template: templates.Template = QWEN2_VL,
+    begins: bool = True,
 ) -> Row:
     """Render a conversation.
 
     Args:
-      tokenizer: of the Qwen family.
+      tokenizer: one that has the template's control tokens.
       messages: {"role": "system" | "user" | "assistant", "content": ...} each.
       image_grids, video_grids: (t, h, w) in patches, in order of appearance.
       system: text of a system message put first unless the messages bring their own;
         None for no such message.
       generation_prompt: end with an opened assistant message.
       merge: patches per side that make one visual token.
+      begins: False for what follows in a conversation.
 
     Returns:
       The row. Its ids equal those of the official template, except that an answer is
@@ -91,15 +91,18 @@ def render(
     _check(messages, len(image_grids), len(video_grids))
     if system is not None and messages[0]["role"] != "system":
         messages = [{"role": "system", "content": system}, *messages]
-    grids = {"image": iter(image_grids), "video": iter(video_grids)}
-    used: list[tuple[int, int, int]] = []
-    pieces: list[_Piece] = []
+    grids = {"image": image_grids, "video": video_grids}
+    writer = _Writer(tokenizer, template, grids, merge)
+    if begins:
+        writer.write(template.begin)
     for message in messages:
-        pieces += _message(tokenizer, message, grids, used, merge)
+        writer.open(str(message["role"]))
+        for part in _parts(message):
+            writer.part(part)
+        writer.close()
     if generation_prompt:
-        pieces.append(_Piece(_control(tokenizer, "<|im_start|>")))
-        pieces.append(_Piece(tokenizer.encode_text("assistant\n")))
-    return _join(pieces, tuple(used))
+        writer.open("assistant")
+    return writer.row()
 
 
 def document(
@@ -107,6 +110,7 @@ def document(
     parts: Sequence[Mapping[str, object]],
     image_grids: Sequence[Grid] = (),
     merge: int = 2,
+    template: templates.Template = QWEN2_VL,
 ) -> Row:
     """Words and pictures without roles, as pretraining reads them.
 
@@ -115,7 +119,7 @@ def document(
       image_grids: (t, h, w) in patches of each picture, in order of appearance.
 
     Returns:
-      The row, closed by <|endoftext|> where the tokenizer has it. All words and the
+      The row, closed by the end of a text, if the tokenizer has one. Words and the
       closing token are `response`, to be learnt, but for a first token that is a word:
       nothing of this document comes before it.
 
@@ -123,16 +127,11 @@ def document(
       BridgeError: other parts, or pictures and grids do not match.
     """
     _check([{"role": "user", "content": parts}], len(image_grids), 0)
-    grids, used, pieces = {"image": iter(image_grids)}, [], []
+    writer = _Writer(tokenizer, template, {"image": image_grids}, merge)
     for part in parts:
-        if part["type"] == "text":
-            words = tokenizer.encode_text(part["text"])
-            pieces.append(_Piece(words, response=True))
-        else:
-            pieces += _part(tokenizer, part, grids, used, merge, answer=True)
-    if tokenizer.has_token(END_OF_TEXT):
-        pieces.append(_Piece(_control(tokenizer, END_OF_TEXT), response=True))
-    row = _join(pieces, tuple(used))
+        writer.learn(part)
+    writer.learn_end()
+    row = writer.row()
     row.response[:1] = False
     return row
 
@@ -260,47 +259,97 @@ def _parts(message: Message) -> list[Mapping[str, object]]:
     return list(content)
 
 
-def _message(tokenizer, message, grids, used, merge) -> Iterator[_Piece]:
-    """The pieces of one message, its closing line break included."""
-    answer = message["role"] == "assistant"
-    yield _Piece(_control(tokenizer, "<|im_start|>"))
-    # Words that touch are encoded together, as the template's text would be.
-    words = f"{message['role']}\n"
-    if answer:
-        yield _Piece(tokenizer.encode_text(words))
-        words = ""
-    for part in _parts(message):
-        if part["type"] == "text" and not part.get("capture"):
-            words += part["text"]
-            continue
-        if words:
-            yield _Piece(tokenizer.encode_text(words), response=answer)
-            words = ""
-        yield from _part(tokenizer, part, grids, used, merge, answer)
-    if words:
-        yield _Piece(tokenizer.encode_text(words), response=answer)
-    yield _Piece(_control(tokenizer, "<|im_end|>"), response=answer)
-    yield _Piece(tokenizer.encode_text("\n"))
+class _Writer:
+    """A conversation as it grows. Words that touch are encoded together."""
 
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        template: templates.Template,
+        grids: Mapping[str, Sequence[Grid]],
+        merge: int,
+    ):
+        self._tokenizer, self._template, self._merge = tokenizer, template, merge
+        self._grids = {kind: iter(some) for kind, some in grids.items()}
+        self._used: list[tuple[int, int, int]] = []
+        self._pieces: list[_Piece] = []
+        self._words = ""
+        self._learnt = False  # what is being written now
 
-def _part(tokenizer, part, grids, used, merge, answer) -> Iterator[_Piece]:
-    kind = part["type"]
-    if kind in PLACEHOLDERS:
-        grid = tuple(int(side) for side in next(grids[kind]))
-        used.append(grid)
-        count = mrope.visual_length(grid, merge)
-        placeholders = _control(tokenizer, PLACEHOLDERS[kind]) * count
-        yield _Piece(_control(tokenizer, "<|vision_start|>"))
-        yield _Piece(placeholders, visual=True)
-        yield _Piece(_control(tokenizer, "<|vision_end|>"))
-        return
-    words = _Piece(tokenizer.encode_text(part["text"]), response=answer, caption=True)
-    if kind == "text":
-        yield words
-        return
-    yield _Piece(_mark(tokenizer, CAPTION_START), response=answer)
-    yield words
-    yield _Piece(_mark(tokenizer, CAPTION_END), response=answer)
+    def row(self) -> Row:
+        self._flush()
+        return _join(self._pieces, tuple(self._used))
+
+    def write(self, text: str) -> None:
+        """A string of the template, control tokens and all."""
+        for part, control in templates.pieces(text):
+            if control:
+                self._add(_control(self._tokenizer, part))
+            else:
+                self._words += part
+
+    def open(self, role: str) -> None:
+        """A message. What the assistant says is encoded apart from its header, as it is
+        when the model says it."""
+        self.write(self._template.opening.format(role=role))
+        if role == "assistant":
+            self._flush()
+            self._learnt = True
+
+    def close(self) -> None:
+        """The message that is open."""
+        self.write(self._template.stop)
+        self._flush()
+        self._learnt = False
+        self.write(self._template.gap)
+        self._flush()
+
+    def part(self, part: Mapping[str, object]) -> None:
+        """A part of a message's content."""
+        kind = part["type"]
+        if kind in self._grids:
+            self._see(kind)
+        elif kind == "text" and not part.get("capture"):
+            self._words += part["text"]
+        elif kind == "text":
+            self._add(self._tokenizer.encode_text(part["text"]), caption=True)
+        else:
+            self._add(_mark(self._tokenizer, CAPTION_START))
+            self._add(self._tokenizer.encode_text(part["text"]), caption=True)
+            self._add(_mark(self._tokenizer, CAPTION_END))
+
+    def learn(self, part: Mapping[str, object]) -> None:
+        """A part of a document, where every word is to be learnt, by itself."""
+        self._learnt = True
+        self.part(part)
+        self._flush()
+
+    def learn_end(self) -> None:
+        """The end of a document, where the tokenizer has a token for it."""
+        end = self._template.end_of_text
+        if self._tokenizer.has_token(end):
+            self._add(_control(self._tokenizer, end))
+
+    def _see(self, kind: str) -> None:
+        grid = tuple(int(side) for side in next(self._grids[kind]))
+        self._used.append(grid)
+        self._flush()
+        learnt, self._learnt = self._learnt, False
+        before, after = self._template.around()
+        self.write(before)
+        placeholder = _control(self._tokenizer, self._template.placeholders[kind])
+        self._add(placeholder * mrope.visual_length(grid, self._merge), visual=True)
+        self.write(after)
+        self._learnt = learnt
+
+    def _add(self, ids: Sequence[int], **kind: bool) -> None:
+        self._flush()
+        self._pieces.append(_Piece(ids, response=self._learnt, **kind))
+
+    def _flush(self) -> None:
+        if self._words:
+            words, self._words = self._words, ""
+            self._add(self._tokenizer.encode_text(words))
 
 
 def _control(tokenizer: Tokenizer, name: str) -> list[int]:

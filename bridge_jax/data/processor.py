@@ -19,6 +19,7 @@ from bridge_jax.data import (
     patches,
     positions,
     rows,
+    templates,
     text_encoding,
     tokens,
 )
@@ -36,6 +37,7 @@ class Config:
       t5_length, bert_length: fixed lengths of the decoder's text inputs.
       memory_length: most states the aligner reads of one row.
       positions: a name of `positions.RULES`, as the language model wants it.
+      template: a name of `templates.TEMPLATES`, likewise.
     """
 
     tokenizers: str = ""
@@ -49,8 +51,10 @@ class Config:
     bert_length: int = 40
     memory_length: int = 36
     positions: str = "mrope"
+    template: str = "qwen2_vl"
 
     def __post_init__(self):
+        templates.named(self.template)
         if self.positions not in positions.RULES:
             known = ", ".join(positions.RULES)
             raise BridgeError(
@@ -79,6 +83,11 @@ class Processor:
     def _load(self, name: str) -> tokens.Tokenizer:
         home = self.config.tokenizers
         return tokens.load((pathlib.Path(home) if home else tokens.BUILT_IN) / name)
+
+    @property
+    def template(self) -> templates.Template:
+        """How conversations are written."""
+        return templates.named(self.config.template)
 
     @property
     def rule(self) -> positions.Rule:
@@ -110,6 +119,8 @@ class Processor:
             system=self.words.system if begins else None,
             generation_prompt=answer,
             merge=self.config.merge,
+            template=self.template,
+            begins=begins,
         )
 
     def describe(self, caption: str | None, grid: chat.Grid) -> chat.Row:
@@ -151,7 +162,8 @@ class Processor:
         self, parts: Sequence[Any], grids: Sequence[chat.Grid] = ()
     ) -> chat.Row:
         """Words and pictures without roles; every word is to be learnt."""
-        return chat.document(self.qwen, parts, grids, self.config.merge)
+        merge = self.config.merge
+        return chat.document(self.qwen, parts, grids, merge, self.template)
 
     def _turn(
         self, content: list[Any], reply: Any, grids: Sequence[chat.Grid] = ()

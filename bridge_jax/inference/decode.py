@@ -23,7 +23,6 @@ from bridge_jax.inference.results import Answer
 from bridge_jax.layers import kv_cache as kv
 from bridge_jax.models import bundle as bundle_lib
 
-STOPS = ("<|im_end|>", "<|endoftext|>")
 SLOTS = 64  # answer slots are multiples of this; unused ones cost no step
 
 
@@ -64,7 +63,8 @@ def answers(
     """
     _check_context(engine, conversations, choice.max_new_tokens)
     qwen = engine.processor.qwen
-    stops = tuple(qwen.token_id(name) for name in STOPS if qwen.has_token(name))
+    ends = [name for name in engine.processor.template.ends if qwen.has_token(name)]
+    stops = tuple(qwen.token_id(name) for name in ends)
     shared = {
         "limit": np.int32(choice.max_new_tokens),
         "temperature": np.float32(choice.temperature),

@@ -13,7 +13,7 @@ import numpy as np
 
 from bridge_jax.core import log
 from bridge_jax.core.types import Params
-from bridge_jax.data import chat, tokens
+from bridge_jax.data import chat, templates, tokens
 from bridge_jax.inference import batching, decode, inputs, looking
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.inputs import Picture
@@ -50,7 +50,7 @@ def of_replies(
 ) -> list[Likelihood]:
     """Of all that the assistant says in each conversation, as messages of `chat`."""
     processor, rows = engine.processor, []
-    end = processor.qwen.token_id("<|im_end|>")
+    end = processor.qwen.token_id(processor.template.stop)
     for messages, pictures in zip(conversations, seen, strict=True):
         row = processor.render(messages, [picture.grid for picture in pictures])
         row.response[row.tokens == end] = False
@@ -63,14 +63,15 @@ def of_documents(
 ) -> list[Likelihood]:
     """Of each text without template or roles.
 
-    <|endoftext|> stands before it, where the tokenizer has that, so that its first
-    token is predicted too. What is longer than the context is read in windows that
-    overlap by half: each token counts once, with half a context before it at least.
+    What begins a text for the model (`Template.begin`, or Qwen's <|endoftext|>) stands
+    before it, if the tokenizer has that, so that its first token is predicted too. What
+    is longer than the context is read in windows that overlap by half: each token
+    counts once, with half a context before it at least.
     """
     qwen, most = engine.processor.qwen, engine.limits.max_context
     rows, owners = [], []
     for number, text in enumerate(texts):
-        ids = [*_start(qwen), *qwen.encode_text(text)]
+        ids = [*_start(qwen, engine.processor.template), *qwen.encode_text(text)]
         for start, stop, first in windows(len(ids), most):
             row = _words(ids[start:stop], first - start)
             rows.append(decode.Conversation(row))
@@ -164,6 +165,6 @@ def _words(ids: Sequence[int], first: int) -> chat.Row:
     return chat.Row(np.asarray(ids, np.int32), counted, nothing, nothing)
 
 
-def _start(qwen: tokens.Tokenizer) -> list[int]:
-    known = qwen.has_token(chat.END_OF_TEXT)
-    return [qwen.token_id(chat.END_OF_TEXT)] if known else []
+def _start(qwen: tokens.Tokenizer, template: templates.Template) -> list[int]:
+    name = template.begin or template.end_of_text
+    return [qwen.token_id(name)] if qwen.has_token(name) else []

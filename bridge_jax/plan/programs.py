@@ -138,7 +138,7 @@ def _rewriting(engine: Engine, params: Any, rows: int) -> Program:
     one = jax.tree.map(lambda leaf: leaf[0], batch) | {"numbers": np.uint32(0)}
     scalar = {"limit": jnp.int32, "temperature": jnp.float32, "seed": jnp.uint32}
     shared = {name: np.zeros((), dtype) for name, dtype in scalar.items()}
-    shared["stops"] = np.zeros(len(decode.STOPS), np.int32)
+    shared["stops"] = np.zeros(len(engine.processor.template.ends), np.int32)
     slots = batching.length_bucket(engine.processor.config.memory_length, decode.SLOTS)
     return _program(
         engine,
