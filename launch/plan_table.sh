@@ -15,12 +15,11 @@ mkdir -p "$plans"
 cd "$home"
 
 # plan CONFIG TOPOLOGY [ARGUMENT ...]: a plan that does not fit is a result, too.
-number=0
 plan() {
   local config=$1 where=$2 file status=0
+  # Named by all that it is of, so that another list finds the same plans.
+  file=$plans/$(tr -cs 'A-Za-z0-9.=\n-' _ <<<"$*").json
   shift 2
-  number=$((number + 1))
-  file=$(printf '%s/%03d_%s.json' "$plans" "$number" "$where")
   [ ! -f "$file" ] || return 0
   "$python" -m bridge_jax plan --config "$config" --topology "$where" --json "$file" \
     "$@" || status=$?
@@ -49,12 +48,19 @@ for where in "${everywhere[@]}"; do
     # shellcheck disable=SC2046 # no word where there is nothing to say
     plan "$recipe" "$where" $(mesh "$recipe" "$where")
   done
-  plan configs/stage2_omnibridge_7b.py "$where" --program sampling
+  # shellcheck disable=SC2046
+  plan configs/stage2_omnibridge_7b.py "$where" --program sampling \
+    $(mesh stage2 "$where")
 done
 plan configs/stage1_omnibridge_7b.py:72b-lora v5p-128
 
+# As the recipes have it, 256 ways along fsdp, which leaves DiT-g whole on each device.
+for where in v6e-256 v5e-256; do
+  plan configs/pretrain_dit_g.py "$where"
+  plan configs/stage2_omnibridge_7b.py "$where" --program sampling
+done
+
 # Too big, and told so.
-plan configs/pretrain_dit_g.py v5e-256
 plan configs/stage1_omnibridge_7b.py h200-1
 plan configs/stage1_omnibridge_7b.py:72b v4-32
 plan configs/pretrain_vlm_7b.py v5e-16

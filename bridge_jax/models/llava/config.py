@@ -103,6 +103,7 @@ class Config:
         return self.llm.dtype
 
 
+# Any ids, for tests; a recipe has those of its file of words.
 _WORDS = tuple(range(300, 300 + adapter.SIZES["tiny"].vocab))
 
 SIZES: dict[str, Config] = {

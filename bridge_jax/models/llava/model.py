@@ -1,7 +1,7 @@
-"""Tower, connector and decoder joined, with the calls of `qwen2_vl.Qwen2VL`.
+"""Tower, connector and decoder joined, called as `qwen2_vl.Qwen2VL` is.
 
-So whatever trains, decodes or evaluates the one does so with the other. B rows of T
-text positions and P patches; N visual tokens a row.
+But for its `to_patches`: what is drawn cannot be looked at again. B rows of T text
+positions and P patches; N visual tokens a row.
 """
 
 import flax.linen as nn
