@@ -98,17 +98,23 @@ def visual_tokens(bundle, params, given):
     return bundle.apply("vlm", params, **given, method="visual")
 
 
-def test_the_table_is_read_by_id_and_stays_as_it_is():
-    bundle, params = made()
-    given = seen(2, 1, 4, 384)
+def mixed_by_hand(bundle, params, given, decoder, words):
+    """What the adapter says of these rows of a decoder's own table."""
 
     def coefficients(model, features):
         return model.connector.coefficients(features)
 
     features = bundle.apply("vlm", params, **given, method="features")
     mixed = bundle.apply("vlm", params, features, method=coefficients)
-    table = params["vlm"]["llm"]["embed_tokens"]["embedding"]
-    by_hand = jnp.einsum("bnw,wd->bnd", mixed, table[100:140])
+    table = decoder["vlm"]["llm"]["embed_tokens"]["embedding"]
+    return jnp.einsum("bnw,wd->bnd", mixed, table[words])
+
+
+def test_the_table_is_read_by_id_and_stays_as_it_is():
+    bundle, params = made()
+    given = seen(2, 1, 4, 384)
+
+    by_hand = mixed_by_hand(bundle, params, given, params, slice(100, 140))
     found = visual_tokens(bundle, params, given)
     np.testing.assert_allclose(found, by_hand, atol=1e-5)
 
@@ -136,13 +142,7 @@ def test_an_adapter_moves_to_another_decoder():
     found = visual_tokens(large, moved, given)
     assert found.shape == (1, 1, 48)
 
-    def coefficients(model, features):
-        return model.connector.coefficients(features)
-
-    features = small.apply("vlm", params, **given, method="features")
-    mixed = small.apply("vlm", params, features, method=coefficients)
-    table = others["vlm"]["llm"]["embed_tokens"]["embedding"]
-    by_hand = jnp.einsum("bnw,wd->bnd", mixed, table[30:70])
+    by_hand = mixed_by_hand(small, params, given, others, slice(30, 70))
     np.testing.assert_allclose(found, by_hand, atol=1e-5)
 
 
