@@ -64,7 +64,7 @@ setuptools.setup(
     packages=setuptools.find_packages(include=["bridge_jax", "bridge_jax.*"]),
     package_data={
         "bridge_jax": [
-            "data/tokenizers/*/*.json",
+            "data/tokenizers/**/*.json",
             "presets/**/*.json",
             "presets/**/*.safetensors",
         ]

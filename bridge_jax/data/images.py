@@ -101,6 +101,19 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.asarray(picture.resize((width, height), bicubic))
 
 
+def centered(
+    image: np.ndarray, height: int, width: int, color: tuple[int, int, int]
+) -> np.ndarray:
+    """[H, W, 3] in the middle of [height, width, 3] of one color, none of it cut."""
+    if image.shape[:2] == (height, width):
+        return image
+    around = np.empty((height, width, 3), np.uint8)
+    around[:] = color
+    top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2
+    around[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return around
+
+
 def crop_square(image: np.ndarray, side: int) -> np.ndarray:
     """Scale the shorter side to `side` and cut out the middle: [side, side, 3]."""
     height, width = image.shape[:2]

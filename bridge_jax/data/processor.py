@@ -16,6 +16,7 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import (
     chat,
     instructions,
+    layouts,
     patches,
     positions,
     rows,
@@ -30,10 +31,15 @@ class Config:
     """Where tokenizers are and how long things may be.
 
     Attributes:
-      tokenizers: folder with qwen2_vl/, mt5/ and bert/; "" for the built-in ones.
+      tokenizers: folder with that of the language model, mt5/ and bert/; "" for the
+        built-in ones.
+      llm: the folder in there whose tokenizer is the language model's.
       instructions: a name of `instructions.SETS`.
       patch, temporal, merge: as in the vision tower.
-      min_pixels, max_pixels: limits of native-resolution resizing.
+      layout: a file of `layouts`: what the tower is shown of a picture.
+      min_pixels, max_pixels: limits of the layout "native".
+      side: of the frames of "square" and "anyres", in pixels.
+      tiles: (rows, columns) of tiles that "anyres" chooses among.
       t5_length, bert_length: fixed lengths of the decoder's text inputs.
       memory_length: most states the aligner reads of one row.
       positions: a name of `positions.RULES`, as the language model wants it.
@@ -41,12 +47,16 @@ class Config:
     """
 
     tokenizers: str = ""
+    llm: str = "qwen2_vl"
     instructions: str = "short"
     patch: int = 8
     temporal: int = 2
     merge: int = 2
+    layout: str = "native"
     min_pixels: int = 32 * 32
     max_pixels: int = 64 * 64
+    side: int = 336
+    tiles: tuple[tuple[int, int], ...] = ((1, 2), (2, 1), (2, 2), (1, 3), (3, 1))
     t5_length: int = 36
     bert_length: int = 40
     memory_length: int = 36
@@ -54,6 +64,7 @@ class Config:
     template: str = "qwen2_vl"
 
     def __post_init__(self):
+        layouts.named(self.layout, self)
         templates.named(self.template)
         if self.positions not in positions.RULES:
             known = ", ".join(positions.RULES)
@@ -69,8 +80,8 @@ class Processor:
     config: Config
 
     @functools.cached_property
-    def qwen(self) -> tokens.Tokenizer:
-        return self._load("qwen2_vl")
+    def llm(self) -> tokens.Tokenizer:
+        return self._load(self.config.llm)
 
     @functools.cached_property
     def mt5(self) -> tokens.Tokenizer:
@@ -113,7 +124,7 @@ class Processor:
         `answer` opens the assistant's turn at its end.
         """
         return chat.render(
-            self.qwen,
+            self.llm,
             messages,
             image_grids=grids,
             system=self.words.system if begins else None,
@@ -163,7 +174,7 @@ class Processor:
     ) -> chat.Row:
         """Words and pictures without roles; every word is to be learnt."""
         merge = self.config.merge
-        return chat.document(self.qwen, parts, grids, merge, self.template)
+        return chat.document(self.llm, parts, grids, merge, self.template)
 
     def _turn(
         self, content: list[Any], reply: Any, grids: Sequence[chat.Grid] = ()
@@ -175,11 +186,20 @@ class Processor:
 
     # --- pictures ---------------------------------------------------------------
 
+    @functools.cached_property
+    def layout(self) -> layouts.Shown:
+        """What the tower is shown of a picture."""
+        return layouts.named(self.config.layout, self.config)
+
     def look_at(self, image: np.ndarray) -> rows.Picture:
-        """uint8 [H, W, 3] -> (patches [P, D] float32, grid), at native resolution."""
+        """uint8 [H, W, 3] -> (patches [P, D] float32, grid); see `layouts`."""
+        return self.patches(self.layout(image))
+
+    def patches(self, frames: np.ndarray) -> rows.Picture:
+        """Frames uint8 [F, h, w, 3] of one picture -> as `look_at`, grid (F, ...)."""
         c = self.config
-        fitted = patches.fit(image, c.patch, c.merge, c.min_pixels, c.max_pixels)
-        return patches.to_patches(fitted, c.patch, c.temporal, c.merge)
+        shown = np.repeat(frames, c.temporal, axis=0)
+        return patches.to_patches(shown, c.patch, c.temporal, c.merge)
 
     @property
     def patch_width(self) -> int:
@@ -199,11 +219,11 @@ class Processor:
         With `num_patches` 0 the row is text alone and has no vision fields.
         """
         merge = self.config.merge
-        fields = rows.language(
-            conversations, length, self.qwen.pad_id, merge, self.rule
-        )
+        fields = rows.language(conversations, length, self.llm.pad_id, merge, self.rule)
         response, caption = fields.pop("response"), fields.pop("caption")
-        if num_patches:
+        if not num_patches:
+            del fields["image_index"]
+        else:
             fields |= rows.vision(pictures, num_patches, self.patch_width, merge)
         return fields, response, caption
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from bridge_jax.core.config import suggest
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data.tokens import Tokenizer
+from bridge_jax.data.tokens import BUILT_IN, Tokenizer
 
+SHAPES = "words.json"  # of the shapes world, beside its tokenizers
 _AT_ONCE = 1024  # texts
 _UNREADABLE = "\ufffd"  # what is left of a part of a letter
 _BEFORE = "a"  # a token is read after this one, for then its space shows
@@ -71,6 +72,29 @@ def load(path: Path) -> Words:
         ) from None
     except BridgeError as error:
         raise BridgeError(f"{path}: {error}") from None
+
+
+def resolved(model: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's description with ids in the place of words that it names.
+
+    Args:
+      model: part -> fields; `words` may be "FILE:LLM", where FILE is one that
+        `bridge langbridge vocab` wrote, or "shapes" for the shapes world's own.
+
+    Raises:
+      BridgeError: no such file, or no such language model in it.
+    """
+    found = {name: dict(part) for name, part in model.items()}
+    for name, part in found.items():
+        if isinstance(named := part.get("words"), str):
+            path, _, llm = named.rpartition(":")
+            if not path:
+                raise BridgeError(
+                    f"model.{name}.words {named!r} is not of the form FILE:LLM"
+                )
+            file = BUILT_IN / SHAPES if path == "shapes" else Path(path)
+            part["words"] = load(file).of(llm)
+    return found
 
 
 def shared(

@@ -49,7 +49,7 @@ def of_pictures(
 def own(processor: processor_lib.Processor, prompts: Sequence[str]) -> list[Caption]:
     """The prompts themselves. Raises BridgeError for those that are too long."""
     most = processor.config.memory_length
-    sizes = [len(ids) for ids in processor.qwen.encode_texts(prompts)]
+    sizes = [len(ids) for ids in processor.llm.encode_texts(prompts)]
     long = [f"prompt {i} has {n}" for i, n in enumerate(sizes) if n > most]
     if long:
         raise BridgeError(
@@ -83,7 +83,7 @@ def _written(
 def _caption(
     processor: processor_lib.Processor, tokens: np.ndarray, wish: str
 ) -> Caption:
-    text, note = chat.caption_text(processor.qwen, tokens), ""
+    text, note = chat.caption_text(processor.llm, tokens), ""
     if not text:
         text, note = wish, "the model wrote no caption: the request itself is drawn"
     short = _fitting(processor, text)
@@ -104,7 +104,7 @@ def _fits(processor: processor_lib.Processor, text: str) -> bool:
     """Whether the aligner's memory and the text encoder hold all of it."""
     frame = len(processor.mt5.prefix) + len(processor.mt5.suffix)
     sides = (
-        (processor.qwen, processor.config.memory_length),
+        (processor.llm, processor.config.memory_length),
         (processor.mt5, processor.config.t5_length - frame),
     )
     return all(len(one.encode_text(text)) <= most for one, most in sides)

@@ -62,9 +62,11 @@ def answers(
       BridgeError: every conversation that leaves no room for its answer.
     """
     _check_context(engine, conversations, choice.max_new_tokens)
-    qwen = engine.processor.qwen
-    ends = [name for name in engine.processor.template.ends if qwen.has_token(name)]
-    stops = tuple(qwen.token_id(name) for name in ends)
+    tokenizer = engine.processor.llm
+    ends = [
+        name for name in engine.processor.template.ends if tokenizer.has_token(name)
+    ]
+    stops = tuple(tokenizer.token_id(name) for name in ends)
     shared = {
         "limit": np.int32(choice.max_new_tokens),
         "temperature": np.float32(choice.temperature),
@@ -87,7 +89,7 @@ def answers(
         )
         rows = np.asarray(tokens)[: chunk.count, : choice.max_new_tokens]
         for i, row in zip(chunk.real, rows, strict=True):
-            found[i] = _read(qwen, row, stops)
+            found[i] = _read(tokenizer, row, stops)
     return [found[i] for i in range(len(conversations))]
 
 
@@ -98,23 +100,23 @@ def prepare(engine: Engine, conversations: Sequence[Conversation]) -> dict[str, 
     fields = chat.pad_batch(
         [one.row for one in conversations],
         batching.length_bucket(longest),
-        processor.qwen.pad_id or 0,
+        processor.llm.pad_id or 0,
         merge,
         side="left",
         rule=processor.rule,
     )
-    names = ("tokens", "segments", "image_index")
-    vlm = {name: fields[name] for name in names}
+    vlm = {name: fields[name] for name in ("tokens", "segments")}
     vlm["positions"] = np.moveaxis(fields["positions"], 0, 1)
     if count:
         packed = patches.pack(
             [[picture.patches() for picture in one.pictures] for one in conversations],
-            batching.power_bucket(count, merge**2),
+            batching.power_bucket(count, processor.layout.unit),
             processor.patch_width,
             merge,
         )
         names = ("patches", "coordinates", "patch_segments")
         vlm |= dict(zip(names, packed, strict=True))
+        vlm["image_index"] = fields["image_index"]
     return {"vlm": vlm, "deltas": fields["deltas"]}
 
 
@@ -180,10 +182,10 @@ def answer(
     return jax.lax.while_loop(unfinished, advance, start)[1]
 
 
-def _read(qwen: Any, row: np.ndarray, stops: tuple[int, ...]) -> Answer:
+def _read(tokenizer: Any, row: np.ndarray, stops: tuple[int, ...]) -> Answer:
     ends = np.flatnonzero(np.isin(row, stops))
     tokens = row[: ends[0]] if len(ends) else row
-    return Answer(qwen.decode(tokens).strip(), tokens, bool(len(ends)))
+    return Answer(tokenizer.decode(tokens).strip(), tokens, bool(len(ends)))
 
 
 def _check_context(

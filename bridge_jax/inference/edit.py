@@ -32,7 +32,7 @@ def edit(
     inputs.same_length(images, instructions, "images and instructions")
     inputs.positive(images_per_edit, "images_per_edit")
     engine.need("edit", "vlm", *paint.PARTS[settings.condition])
-    sources = inputs.pictures(images, engine.processor.config)
+    sources = inputs.pictures(images, engine.processor)
     wanted = captions.of_edits(engine, params, sources, instructions)
     rows = Rows(engine.processor, sources, wanted, settings)
     names = [
@@ -81,4 +81,4 @@ def seen_size(
     """Buckets of length and patches in which each of `pictures` fits alone."""
     largest = max(pictures, key=lambda picture: picture.size)
     length = batching.length_bucket(len(processor.look(largest.grid).tokens))
-    return length, batching.power_bucket(largest.size, processor.config.merge**2)
+    return length, batching.power_bucket(largest.size, processor.layout.unit)

@@ -23,7 +23,7 @@ _SAMPLE = 16  # values of each parameter that the fingerprint reads
 def images(engine: Engine, params: Params, values: Sequence[Any]) -> np.ndarray:
     """float32 [N, E] of pictures; see `model.Model.embed`."""
     engine.need("embed", *PARTS)
-    pictures = inputs.pictures(values, engine.processor.config)
+    pictures = inputs.pictures(values, engine.processor)
     sizes = [picture.size for picture in pictures]
 
     def rows(chosen: Sequence[int]) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """What people give: texts and pictures, checked all at once before any work."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,37 +9,37 @@ import numpy as np
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import images as images_lib
-from bridge_jax.data import patches, rows
 from bridge_jax.data import processor as processor_lib
+from bridge_jax.data import rows
 
 _SHOWN = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A picture at the size the vision tower sees: pixels uint8 [H, W, 3].
+    """What the vision tower is shown of a picture: pixels uint8 [F, H, W, 3].
 
     Its patches are made when they are needed: they take sixteen times the room.
     """
 
     pixels: np.ndarray
-    config: processor_lib.Config
+    processor: processor_lib.Processor
 
     @property
     def grid(self) -> tuple[int, int, int]:
         """(t, h, w) in patches."""
-        side = self.config.patch
-        return (1, self.pixels.shape[0] // side, self.pixels.shape[1] // side)
+        frames, height, width, _ = self.pixels.shape
+        side = self.processor.config.patch
+        return (frames, height // side, width // side)
 
     @property
     def size(self) -> int:
         """Number of patches."""
-        return self.grid[1] * self.grid[2]
+        return math.prod(self.grid)
 
     def patches(self) -> rows.Picture:
         """(patches [P, D] float32, grid), equal to `Processor.look_at`'s."""
-        c = self.config
-        return patches.to_patches(self.pixels, c.patch, c.temporal, c.merge)
+        return self.processor.patches(self.pixels)
 
 
 def texts(values: Sequence[str], what: str) -> list[str]:
@@ -56,7 +57,9 @@ def texts(values: Sequence[str], what: str) -> list[str]:
     return list(values)
 
 
-def pictures(values: Sequence[Any], config: processor_lib.Config) -> list[Picture]:
+def pictures(
+    values: Sequence[Any], processor: processor_lib.Processor
+) -> list[Picture]:
     """Open pictures and fit them to the tower.
 
     Args:
@@ -72,18 +75,20 @@ def pictures(values: Sequence[Any], config: processor_lib.Config) -> list[Pictur
     made, problems = [], []
     for value in values:
         try:
-            made.append(_picture(value, config))
+            made.append(_picture(value, processor))
         except BridgeError as error:
             problems.append(str(error))
     _raise(problems)
     return made
 
 
-def grouped(values: Sequence[Any], config: processor_lib.Config) -> list[list[Picture]]:
+def grouped(
+    values: Sequence[Any], processor: processor_lib.Processor
+) -> list[list[Picture]]:
     """As `pictures`, where each value is one picture, None or a list of pictures."""
     lists = [_several(value) for value in values]
     flat = [one for several in lists for one in several]
-    opened = iter(pictures(flat, config) if flat else [])
+    opened = iter(pictures(flat, processor) if flat else [])
     return [[next(opened) for _ in several] for several in lists]
 
 
@@ -120,15 +125,8 @@ def _is_picture(value: Any) -> bool:
     return single or not isinstance(value, Sequence | np.ndarray)
 
 
-def _picture(value: Any, config: processor_lib.Config) -> Picture:
-    pixels = patches.fit(
-        images_lib.open_image(value),
-        config.patch,
-        config.merge,
-        config.min_pixels,
-        config.max_pixels,
-    )
-    return Picture(pixels, config)
+def _picture(value: Any, processor: processor_lib.Processor) -> Picture:
+    return Picture(processor.layout(images_lib.open_image(value)), processor)
 
 
 def _raise(problems: Sequence[str], way_out: str = "") -> None:

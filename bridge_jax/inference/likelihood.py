@@ -35,7 +35,7 @@ def of_answers(
     opened = looking.conversations(engine, params, seen, prompts)
     rows = []
     for one, answer in zip(opened, answers, strict=True):
-        said = _words(engine.processor.qwen.encode_text(answer), 0)
+        said = _words(engine.processor.llm.encode_text(answer), 0)
         asked = chat.follow([one.row, said])
         asked.response[: len(one.row.tokens)] = False  # what was said while looking
         rows.append(decode.Conversation(asked, one.pictures))
@@ -50,7 +50,7 @@ def of_replies(
 ) -> list[Likelihood]:
     """Of all that the assistant says in each conversation, as messages of `chat`."""
     processor, rows = engine.processor, []
-    end = processor.qwen.token_id(processor.template.stop)
+    end = processor.llm.token_id(processor.template.stop)
     for messages, pictures in zip(conversations, seen, strict=True):
         row = processor.render(messages, [picture.grid for picture in pictures])
         row.response[row.tokens == end] = False
@@ -68,10 +68,13 @@ def of_documents(
     is longer than the context is read in windows that overlap by half: each token
     counts once, with half a context before it at least.
     """
-    qwen, most = engine.processor.qwen, engine.limits.max_context
+    tokenizer, most = engine.processor.llm, engine.limits.max_context
     rows, owners = [], []
     for number, text in enumerate(texts):
-        ids = [*_start(qwen, engine.processor.template), *qwen.encode_text(text)]
+        ids = [
+            *_start(tokenizer, engine.processor.template),
+            *tokenizer.encode_text(text),
+        ]
         for start, stop, first in windows(len(ids), most):
             row = _words(ids[start:stop], first - start)
             rows.append(decode.Conversation(row))
@@ -165,6 +168,6 @@ def _words(ids: Sequence[int], first: int) -> chat.Row:
     return chat.Row(np.asarray(ids, np.int32), counted, nothing, nothing)
 
 
-def _start(qwen: tokens.Tokenizer, template: templates.Template) -> list[int]:
+def _start(tokenizer: tokens.Tokenizer, template: templates.Template) -> list[int]:
     name = template.begin or template.end_of_text
-    return [qwen.token_id(name)] if qwen.has_token(name) else []
+    return [tokenizer.token_id(name)] if tokenizer.has_token(name) else []

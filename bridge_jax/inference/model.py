@@ -103,7 +103,7 @@ class Model:
     def describe(self, images: Sequence[Any]) -> list[str]:
         """A caption of each picture, cut to what `generate` can draw as it is."""
         self.engine.need("describe", "vlm")
-        pictures = inputs.pictures(images, self.processor.config)
+        pictures = inputs.pictures(images, self.processor)
         return captions.of_pictures(self.engine, self.params, pictures)
 
     def likelihood(
@@ -159,7 +159,7 @@ class Model:
         )
 
     def _pictures(self, images: Sequence[Any]) -> list[tuple[inputs.Picture, ...]]:
-        grouped = inputs.grouped(images, self.processor.config)
+        grouped = inputs.grouped(images, self.processor)
         return [tuple(seen) for seen in grouped]
 
     def rewrite(self, prompts: Sequence[str]) -> list[str]:
@@ -176,7 +176,7 @@ class Model:
         instructions = inputs.texts(instructions, "instruction")
         inputs.same_length(images, instructions, "images and instructions")
         self.engine.need("rewrite edits", "vlm")
-        sources = inputs.pictures(images, self.processor.config)
+        sources = inputs.pictures(images, self.processor)
         found = captions.of_edits(self.engine, self.params, sources, instructions)
         return [caption.text for caption in found]
 

@@ -30,7 +30,7 @@ def replies(
         that are too long.
     """
     engine.need("chat", "vlm")
-    seen = inputs.grouped(images, engine.processor.config)
+    seen = inputs.grouped(images, engine.processor)
     asked, names = [], []
     for messages, pictures in zip(conversations, seen, strict=True):
         grids = [picture.grid for picture in pictures]

@@ -17,7 +17,7 @@ from bridge_jax.core import config as config_lib
 from bridge_jax.core import rng, term
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Array, Params
-from bridge_jax.data import pipeline
+from bridge_jax.data import pipeline, vocabulary
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.models import build, view
 from bridge_jax.models import bundle as bundle_lib
@@ -157,7 +157,7 @@ def _rooms(config: Config | Mapping[str, Any]) -> dict[str, Any]:
         raise BridgeError(f"{'; '.join(blind)}; the streams are {there}")
     return {
         "config": config,
-        "bundle": build.build(config.model),
+        "bundle": build.build(vocabulary.resolved(config.model)),
         "objectives": objectives,
         "processor": processor_lib.Processor(config.processor),
     }

@@ -8,7 +8,7 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import instructions, rows
 
 PROCESSOR = miniature.PROCESSOR
-PAD = PROCESSOR.qwen.pad_id
+PAD = PROCESSOR.llm.pad_id
 
 
 def test_packed_conversations_restart():
@@ -112,7 +112,7 @@ def test_instructions_by_name():
 
 def test_the_configs_know_the_tokenizers_ids():
     table = miniature.config("configs/shapes_stage2.py:tiny").model
-    qwen = PROCESSOR.qwen
+    qwen = PROCESSOR.llm
     names = {
         "image_pad": "<|image_pad|>",
         "video_pad": "<|video_pad|>",

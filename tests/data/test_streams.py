@@ -22,7 +22,7 @@ STREAMS = [
     if name != "paired_embeddings"
 ]
 WORDLESS = {"shapes_images", "shapes_embeddings"}
-QWEN = miniature.PROCESSOR.qwen
+QWEN = miniature.PROCESSOR.llm
 MT5 = miniature.PROCESSOR.mt5
 IMAGE_PAD = QWEN.token_id("<|image_pad|>")
 END = QWEN.token_id("<|im_end|>")
@@ -221,11 +221,13 @@ def test_a_length_that_holds_no_turn_is_refused():
 @pytest.mark.parametrize("source", [s for s in STREAMS if s not in WORDLESS])
 def test_placeholders_stand_where_visual_tokens_go(source):
     stream = make(source)
-    for index in range(15):
-        for fields in vlm_fields(stream(index)):
-            shown = fields["image_index"][fields["image_index"] >= 0]
+    for number in range(15):
+        for fields in vlm_fields(stream(number)):
+            nowhere = np.full(fields["tokens"].shape, -1)
+            index = fields.get("image_index", nowhere)  # text alone has none
+            shown = index[index >= 0]
             pads = fields["tokens"] == IMAGE_PAD
-            np.testing.assert_array_equal(pads, fields["image_index"] >= 0)
+            np.testing.assert_array_equal(pads, index >= 0)
             patches = (fields.get("patch_segments", np.zeros(1)) > 0).sum()
             assert shown.tolist() == list(range(patches // 4))
 

@@ -38,11 +38,11 @@ def _full_pass(model, tokens, picture):
         return engine.bundle.apply("vlm", params, hidden, method="logits")[0, last]
 
     seen = processor.look_at(picture)
-    shown = tuple(inputs.pictures([picture], processor.config))
+    shown = tuple(inputs.pictures([picture], processor))
     [look] = looking.descriptions(engine, model.params, [shown])
     row = looking.conversation(engine, shown, QUESTIONS[0], look).row
     for _ in range(tokens):
-        fields = rows.language([row], length, processor.qwen.pad_id)
+        fields = rows.language([row], length, processor.llm.pad_id)
         fields = {k: v for k, v in fields.items() if k not in ("response", "caption")}
         fields |= rows.vision([seen], seen[0].shape[0], processor.patch_width)
         scores = after(model.params, fields, len(row.tokens) - 1)
@@ -88,7 +88,7 @@ def test_each_row_stops_on_its_own(model, pictures):
         )
         return np.asarray(found)
 
-    free = run([processor.qwen.token_id("<|im_end|>"), 575])[:, :NEW]
+    free = run([processor.llm.token_id("<|im_end|>"), 575])[:, :NEW]
     stop = int(free[0, 2])
     stopped = run([stop, stop])
     for row, plain in zip(stopped, free, strict=True):
@@ -149,7 +149,7 @@ def test_a_question_is_rendered_as_in_training(model, pictures):
     """Picture, what was seen, question: the turns of `shapes_instruct`."""
     processor, caption = model.processor, "a small red star top, on a gray background"
     fitted = processor.look_at(pictures[0])
-    seen = tuple(inputs.pictures([pictures[0]], processor.config))
+    seen = tuple(inputs.pictures([pictures[0]], processor))
     look = results.Answer(caption, np.zeros(0, np.int32), True)
     ours = looking.conversation(model.engine, seen, QUESTIONS[0], look)
     user = [{"type": "text", "text": QUESTIONS[0]}]
@@ -176,11 +176,11 @@ def test_equal_pictures_are_looked_at_once(model, pictures, monkeypatch):
         ]
 
     monkeypatch.setattr(decode, "answers", answers)
-    one, other = inputs.pictures(list(pictures[:2]), model.processor.config)
+    one, other = inputs.pictures(list(pictures[:2]), model.processor)
     rows = [(one,), (), (other,), (one,)]
     made = looking.conversations(model.engine, model.params, rows, ["why?"] * 4)
     assert len(asked) == 2
-    said = [model.processor.qwen.decode(row.row.tokens) for row in made]
+    said = [model.processor.llm.decode(row.row.tokens) for row in made]
     assert ["look 0" in text for text in said] == [True, False, False, True]
     assert ["look 1" in text for text in said] == [False, False, True, False]
 
@@ -189,16 +189,16 @@ def test_a_model_that_need_not_look_answers_at_once(model, pictures):
     plain = dataclasses.replace(model.processor.config, instructions="full")
     processor = processor_lib.Processor(plain)
     engine = Engine(model.engine.bundle, processor, model.engine.layout)
-    shown = tuple(inputs.pictures([pictures[0]], plain))
+    shown = tuple(inputs.pictures([pictures[0]], processor))
     [row] = looking.conversations(engine, model.params, [shown], [QUESTIONS[0]])
-    said = engine.processor.qwen.decode(row.row.tokens)
+    said = engine.processor.llm.decode(row.row.tokens)
     assert said.count("user") == 1 and said.count("assistant") == 2  # and the system's
 
 
 def test_control_strings_stay_text(model):
     row = looking.conversation(model.engine, (), "<|im_end|><|image_pad|>").row
     plain = looking.conversation(model.engine, (), "words").row
-    control = sorted(model.processor.qwen.added.values())
+    control = sorted(model.processor.llm.added.values())
     count = np.isin(row.tokens, control).sum()
     assert count == np.isin(plain.tokens, control).sum()
 

@@ -118,9 +118,9 @@ def test_a_silent_model_draws_the_request(model):
     silent = captions._caption(processor, np.zeros(0, np.int32), "a red circle")
     assert silent.text == "a red circle"
     assert "no caption" in silent.note
-    rambling = processor.qwen.encode_text("red " * 60)
+    rambling = processor.llm.encode_text("red " * 60)
     cut = captions._caption(processor, np.asarray(rambling), "x")
-    tokens = processor.qwen.encode_text(cut.text)
+    tokens = processor.llm.encode_text(cut.text)
     assert 0 < len(tokens) <= processor.config.memory_length
     assert "cut" in cut.note
 

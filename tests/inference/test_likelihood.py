@@ -31,7 +31,7 @@ def plain(model):
         names = ("tokens", "segments", "image_index", "positions")
         given = {name: fields[name] for name in names}
         if pictures:
-            opened = inputs.pictures(pictures, processor.config)
+            opened = inputs.pictures(pictures, processor)
             seen = [[one.patches() for one in opened]]
             count = sum(one.size for one in opened)
             packed = patches.pack(seen, count, processor.patch_width, merge)
@@ -45,7 +45,7 @@ def plain(model):
 
 def test_targets_are_read_after_what_chat_asks(model, plain, pictures):
     found = model.likelihood(PROMPTS, TEXTS, [pictures[0], None, pictures[1]])
-    seen = [(one,) for one in inputs.pictures(pictures[:2], model.processor.config)]
+    seen = [(one,) for one in inputs.pictures(pictures[:2], model.processor)]
     answers = looking.descriptions(model.engine, model.params, seen)
     described = [answer.text for answer in answers]
     for i, look in ((0, described[0]), (1, None), (2, described[1])):
@@ -58,10 +58,10 @@ def test_targets_are_read_after_what_chat_asks(model, plain, pictures):
                 {"role": "assistant", "content": look},
                 *messages,
             ]
-        opened = inputs.pictures(shown, model.processor.config) if shown else []
+        opened = inputs.pictures(shown, model.processor) if shown else []
         grids = [one.grid for one in opened]
         row = model.processor.render(messages, grids, answer=True)
-        words = model.processor.qwen.encode_text(TEXTS[i])
+        words = model.processor.llm.encode_text(TEXTS[i])
         nothing = np.zeros(len(words), bool)
         said = chat.Row(np.asarray(words, np.int32), nothing, nothing, nothing)
         log_p = plain(chat.follow([row, said]), shown)[-len(words) :]
@@ -82,12 +82,12 @@ def test_all_replies_of_a_conversation_count_and_their_ends_do_not(
     text = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b c"}]
     found = model.likelihood_of_replies([messages, text], [pictures[0], None])
     for one, shown, given in ((messages, pictures[:1], found[0]), (text, [], found[1])):
-        opened = inputs.pictures(shown, model.processor.config) if shown else []
+        opened = inputs.pictures(shown, model.processor) if shown else []
         row = model.processor.render(one, [picture.grid for picture in opened])
         log_p = plain(row, shown)
         words = [m["content"] for m in one if m["role"] == "assistant"]
-        count = sum(len(ids) for ids in model.processor.qwen.encode_texts(words))
-        end = model.processor.qwen.token_id("<|im_end|>")
+        count = sum(len(ids) for ids in model.processor.llm.encode_texts(words))
+        end = model.processor.llm.token_id("<|im_end|>")
         counted = (row.response & (row.tokens != end))[1:]
         assert given.tokens == counted.sum() == count
         np.testing.assert_allclose(
@@ -97,7 +97,7 @@ def test_all_replies_of_a_conversation_count_and_their_ends_do_not(
 
 def test_documents_have_every_token_foretold(model, plain):
     found = model.likelihood([None] * 3, TEXTS)
-    qwen = model.processor.qwen
+    qwen = model.processor.llm
     for text, (total, count) in zip(TEXTS, found, strict=True):
         ids = [qwen.token_id("<|endoftext|>"), *qwen.encode_text(text)]
         log_p = plain(likelihood._words(ids, 1))
@@ -119,7 +119,7 @@ def test_long_documents_are_read_in_windows(folder, model, plain):
     short = bridge_jax.load(folder, limits=settings.Limits(max_context=32, rows=2))
     text = " ".join(TEXTS * 3)
     ((total, count),) = short.likelihood([None], [text])
-    qwen = model.processor.qwen
+    qwen = model.processor.llm
     ids = [qwen.token_id("<|endoftext|>"), *qwen.encode_text(text)]
     assert 32 < len(ids) == count + 1
     wanted = 0.0

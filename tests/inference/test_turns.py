@@ -62,7 +62,7 @@ def test_turns_and_pictures_keep_their_places(model, pictures, monkeypatch):
     *asked, choice, numbers = taken
     assert choice == CHOICE and len(set(numbers.tolist())) == 2
     for one, messages, shown in zip(asked, ([user], longer), images, strict=True):
-        opened = inputs.pictures(shown, model.processor.config)
+        opened = inputs.pictures(shown, model.processor)
         grids = [picture.grid for picture in opened]
         right = model.processor.render(messages, grids, answer=True)
         np.testing.assert_array_equal(one.row.tokens, right.tokens)

@@ -87,7 +87,7 @@ def test_packing_changes_no_loss():
     two = processor.draw("a star", "a large blue star top")
 
     def batch(*given):
-        made = [rows.language(row, 88, processor.qwen.pad_id) for row in given]
+        made = [rows.language(row, 88, processor.llm.pad_id) for row in given]
         fields = miniature.collate(made)
         mask = fields.pop("response")
         fields.pop("caption")

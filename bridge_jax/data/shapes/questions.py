@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
+from bridge_jax.core.errors import BridgeError
 from bridge_jax.data.shapes import language, palette, reference
 from bridge_jax.data.shapes.scene import Object, Scene
 from bridge_jax.data.shapes.stream import Stream
@@ -225,6 +226,12 @@ EVEN: tuple[Maker, ...] = (
 LESSONS = EVEN + (_relation, _relation, _comparison, _place_of, _place_of)
 LESSONS += (_relation_told,)
 MIXES: dict[str, tuple[Maker, ...]] = {"even": EVEN, "lessons": LESSONS}
+
+
+def check_mix(name: str) -> None:
+    """Raises BridgeError unless it is one of MIXES."""
+    if name not in MIXES:
+        raise BridgeError(f"no mix of questions {name!r}: {', '.join(MIXES)}")
 
 
 def ask(

@@ -63,7 +63,7 @@ class Stream:
         targets = fields["tokens"]
         if self.slips:
             fields["tokens"] = slips.slipped(
-                self.processor.qwen, rng, targets, response, self.slips
+                self.processor.llm, rng, targets, response, self.slips
             )
         return {"vlm": fields, "loss_mask": response, "targets": targets}
 

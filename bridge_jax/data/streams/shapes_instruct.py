@@ -60,9 +60,7 @@ class Stream:
     slips: float = 0.0
 
     def __post_init__(self):
-        if self.questions not in questions.MIXES:
-            known = ", ".join(questions.MIXES)
-            raise BridgeError(f"no mix of questions {self.questions!r}: {known}")
+        questions.check_mix(self.questions)
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         rng = Choices(self.seed, self.split, index, "instruct")
@@ -79,7 +77,7 @@ class Stream:
         targets = fields["tokens"]
         if self.slips:
             fields["tokens"] = slips.slipped(
-                self.processor.qwen, rng, targets, captions, self.slips
+                self.processor.llm, rng, targets, captions, self.slips
             )
         return {"vlm": fields, "targets": targets, "loss_mask": weights}
 

@@ -21,6 +21,7 @@ class Stream:
       num_patches: P, of all their pictures together.
       image_size: pixels a side.
       pictures: most pictures a document has.
+      before: share of pictures that come after their text.
     """
 
     processor: processor.Processor
@@ -30,6 +31,7 @@ class Stream:
     num_patches: int = 256
     image_size: int = palette.IMAGE_SIZE
     pictures: int = 3
+    before: float = 0.3
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         rng = Choices(self.seed, self.split, index, "interleaved")
@@ -68,5 +70,5 @@ class Stream:
                 )
             )
             picture = {"type": "image"}
-            parts += [text, picture] if rng.coin(0.3) else [picture, text]
+            parts += [text, picture] if rng.coin(self.before) else [picture, text]
         return self.processor.document(parts, [grid for _, grid in pictures]), pictures

@@ -1,1 +1,1 @@
-"""The tiny world's three tokenizers as Hugging Face folders, and what builds them."""
+"""The tiny world's tokenizers as Hugging Face folders, and what builds them."""

@@ -1,9 +1,11 @@
 """Build the tiny world's tokenizers: python -m bridge_jax.data.tokenizers.build OUT
 
-Three folders of ordinary Hugging Face files, byte for byte the same on every run:
+Four folders of ordinary Hugging Face files, byte for byte the same on every run:
   qwen2_vl   byte-level BPE with Qwen2's pre-tokenizer and Qwen2-VL's special tokens
+  llama3     the same with LLaMA-3's; the words of the world have other ids in it
   mt5        Unigram with Metaspace; <pad> 0, </s> 1, <unk> 2; ends a text with </s>
   bert       lower-casing WordPiece; [CLS] text [SEP]
+and words.json, what `bridge langbridge vocab` finds in the first two.
 Each word of the world is one token on every side, so text lengths are word counts.
 """
 
@@ -26,15 +28,25 @@ from tokenizers import (
     trainers,
 )
 
-from bridge_jax.data import shapes_world
+from bridge_jax.data import chat, shapes_world, tokens, vocabulary
 
 CORPUS_TEXTS = 20_000
+SHARED_WORDS = 80
 
 # Qwen2's published pattern: contractions, words with the space before them, single
 # digits, punctuation, line breaks, spaces.
 QWEN_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|"
     r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+# LLaMA-3's, which differs from it in runs of up to three digits.
+LLAMA_PATTERN = QWEN_PATTERN.replace(r"\p{N}|", r"\p{N}{1,3}|")
+LLAMA_SPECIAL = (
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
 )
 QWEN_SPECIAL = (
     "<|endoftext|>",
@@ -56,7 +68,7 @@ QWEN_ADDED = ("<img>", "</img>")  # caption marks: added, but not special
 MT5_SPECIAL = ("<pad>", "</s>", "<unk>")
 BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
-QWEN_VOCAB, MT5_VOCAB, BERT_VOCAB = 640, 512, 512
+QWEN_VOCAB, LLAMA_VOCAB, MT5_VOCAB, BERT_VOCAB = 640, 576, 512, 512
 
 # What a conversation of the tiny world says beside the world's own texts.
 CHAT_TEXTS = (
@@ -72,35 +84,57 @@ WORD = re.compile(r"[A-Za-z]+|[0-9]")
 
 
 def build(out: pathlib.Path, learnt_from: Sequence[str]) -> None:
-    """Write the folders `qwen2_vl`, `mt5` and `bert` under `out`."""
+    """Write the four folders and words.json under `out`."""
     words = collections.Counter(
         word for text in learnt_from for word in WORD.findall(text)
     )
     _write(out / "qwen2_vl", qwen(learnt_from), _qwen_config())
+    _write(out / "llama3", llama(words), _llama_config())
     _write(out / "mt5", mt5(words), _mt5_config())
     _write(out / "bert", bert(words), _bert_config())
+    both = {name: tokens.load(out / name) for name in ("qwen2_vl", "llama3")}
+    shared = vocabulary.shared(both, learnt_from, SHARED_WORDS)
+    (out / vocabulary.SHAPES).write_text(shared.to_json(), "utf-8")
 
 
 def qwen(learnt_from: Iterable[str]) -> tokenizers.Tokenizer:
     """Byte-level BPE; all 256 bytes are in the vocabulary, so nothing is unknown."""
-    tokenizer = tokenizers.Tokenizer(models.BPE())
+    size = QWEN_VOCAB - len(QWEN_SPECIAL) - len(QWEN_ADDED)
+    tokenizer = _byte_level(QWEN_PATTERN, learnt_from, size)
     tokenizer.normalizer = normalizers.NFC()
+    tokenizer.add_special_tokens([_added(token) for token in QWEN_SPECIAL])
+    tokenizer.add_tokens([_added(token, special=False) for token in QWEN_ADDED])
+    return tokenizer
+
+
+def llama(words: Iterable[str]) -> tokenizers.Tokenizer:
+    """Byte-level BPE, learnt from each word once: other merges than Qwen's."""
+    headers = [f"{role}\n\n" for role in chat.ROLES]
+    learnt_from = [*headers, *(f" {word}" for word in sorted(words))]
+    size = LLAMA_VOCAB - len(LLAMA_SPECIAL)
+    tokenizer = _byte_level(LLAMA_PATTERN, learnt_from, size)
+    tokenizer.add_special_tokens([_added(token) for token in LLAMA_SPECIAL])
+    return tokenizer
+
+
+def _byte_level(
+    pattern: str, learnt_from: Iterable[str], size: int
+) -> tokenizers.Tokenizer:
+    tokenizer = tokenizers.Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(tokenizers.Regex(QWEN_PATTERN), behavior="isolated"),
+            pre_tokenizers.Split(tokenizers.Regex(pattern), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=QWEN_VOCAB - len(QWEN_SPECIAL) - len(QWEN_ADDED),
+        vocab_size=size,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         special_tokens=[],
         show_progress=False,
     )
     tokenizer.train_from_iterator(learnt_from, trainer)
-    tokenizer.add_special_tokens([_added(token) for token in QWEN_SPECIAL])
-    tokenizer.add_tokens([_added(token, special=False) for token in QWEN_ADDED])
     return tokenizer
 
 
@@ -173,6 +207,16 @@ def _qwen_config() -> dict[str, object]:
         "pad_token": "<|endoftext|>",
         "additional_special_tokens": list(QWEN_SPECIAL[1:]),
         "model_max_length": 32768,
+    }
+
+
+def _llama_config() -> dict[str, object]:
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": "<|begin_of_text|>",
+        "eos_token": "<|eot_id|>",
+        "pad_token": "<|end_of_text|>",
+        "model_max_length": 8192,
     }
 
 

@@ -218,7 +218,7 @@ def losses(
 
 def _begins(model, asked, seen, targets, names) -> list[bool]:
     """Whether greedy answers begin with the targets; each prompt is answered once."""
-    ids = [list(model.processor.qwen.encode_text(text)) for text in targets]
+    ids = [list(model.processor.llm.encode_text(text)) for text in targets]
     rows = list({name: i for i, name in enumerate(names)}.values())
     given = model.chat(
         [seen[i] for i in rows],

@@ -28,7 +28,8 @@ class DecoderLM(nn.Module):
 
         Args:
           tokens: [B, T] int.
-          positions: [B, T] int.
+          positions: [B, T] int, or [3, B, T] as a model with eyes is given them, of
+            which the first axis counts.
           segments: [B, T] int, sequence number within the row; 0 is padding.
           embeddings: [B, T, hidden_size] in place of the tokens' own, or None.
           cache: `KVCache` to continue from, or None.
@@ -37,6 +38,8 @@ class DecoderLM(nn.Module):
           hidden [B, T, hidden_size] after the final norm, and {"embeddings", "cache"}.
         """
         c = self.config
+        if positions.ndim == 3:
+            positions = positions[0]
         if embeddings is None:
             embeddings = self.llm.embed(tokens)
         turning = rope.turns(positions, frequencies(c))
