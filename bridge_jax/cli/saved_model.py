@@ -119,6 +119,15 @@ def read(source: str, step: int | None = None) -> SavedModel:
     return SavedModel(params, about["model"], about["processor"])
 
 
+def home(source: str) -> Path:
+    """The folder that what lies beside its weights is named from."""
+    try:
+        found = locate.locate(source)
+    except BridgeError:  # a run that has checkpoints alone
+        return Path(source)
+    return found if found.is_dir() else found.parent
+
+
 def read_packed(source: str) -> SavedModel:
     """The model of a folder with flax_model.msgpack. Raises BridgeError likewise."""
     folder = Path(source)

@@ -130,6 +130,35 @@ def shared(
     )
 
 
+def translated(
+    ids: Iterable[int], ours: Tokenizer, theirs: Tokenizer
+) -> tuple[int, ...]:
+    """The ids that another tokenizer has for the same words, in their order.
+
+    Raises:
+      BridgeError: ids that are no words, or words that are no token there.
+    """
+    texts = {number: text for text, number in spellings(ours).items()}
+    ids, known = tuple(ids), spellings(theirs)
+    if strange := [number for number in ids if number not in texts]:
+        raise BridgeError(
+            f"{len(strange)} of {len(ids)} ids are no words of {ours.name}"
+            f" ({_few(strange)}): the adapter was made with another tokenizer"
+        )
+    words = [texts[number] for number in ids]
+    if missing := [word for word in words if word not in known]:
+        raise BridgeError(
+            f"{len(missing)} of {len(words)} words are no token of {theirs.name}"
+            f" ({_few(missing)}); train the adapter with words of both: bridge"
+            " langbridge vocab --llm ONE --llm OTHER"
+        )
+    return tuple(known[word] for word in words)
+
+
+def _few(values: list[Any]) -> str:
+    return ", ".join([*map(repr, values[:5]), *(["..."] if len(values) > 5 else [])])
+
+
 def spellings(tokenizer: Tokenizer) -> dict[str, int]:
     """Text -> id of every token that stands for a text of its own.
 

@@ -55,7 +55,7 @@ def load(
     parts = {name: _as_dtype(part, dtype) for name, part in about["model"].items()}
     engine = Engine(
         _held(build.build(parts), found),
-        _processor(about.get("processor", {}), folder),
+        processor(about.get("processor", {}), folder),
         _layout(mesh, rules, devices),
         limits,
     )
@@ -120,7 +120,8 @@ def _read(bundle: bundle_lib.Bundle, path: Path, dtype: str | None) -> Params:
     return params
 
 
-def _processor(given: Mapping[str, Any], folder: Path) -> processor_lib.Processor:
+def processor(given: Mapping[str, Any], folder: Path) -> processor_lib.Processor:
+    """The processor that a model's description in `folder` speaks of."""
     config = config_lib.to_dataclass(processor_lib.Config, given, where="processor")
     # Tokenizers that travel with the weights are named from the weights' folder.
     if config.tokenizers and (folder / config.tokenizers).is_dir():

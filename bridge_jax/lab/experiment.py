@@ -123,11 +123,16 @@ class Job:
         return out / self.name
 
     def config(self) -> ConfigDict:
-        """What it trains with. Raises BridgeError for a base that cannot be read."""
+        """What it trains with; "{seed}" in `init_from` is the job's own.
+
+        Raises BridgeError for a base that cannot be read.
+        """
         base = config_lib.load(self.experiment.base)
         made = patch.patched(base, self.experiment.every, *self.changes)
         with made.unlocked():
             made.seed = self.seed
+            for part, source in made.init_from.items():
+                made.init_from[part] = source.replace("{seed}", str(self.seed))
             for name, stream in made.streams.items():
                 if _has_seed(name, stream):
                     stream.seed = self.seed

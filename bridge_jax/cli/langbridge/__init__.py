@@ -1,9 +1,8 @@
-"""LangBridge: find the words that language models share.
-
-The adapter that combines them moves from one model to another with its file of words.
+"""LangBridge: words that language models share, and adapters that move by them.
 
     bridge langbridge vocab --llm weights/qwen2 --llm weights/llama3 \\
         --corpus llava_v1_5_mix665k.json --size 19200 -o words.json
+    bridge langbridge transfer --adapter runs/adapter --to weights/llama3 -o moved
 """
 
 import argparse
@@ -11,7 +10,7 @@ import importlib
 
 from bridge_jax.cli import arguments
 
-ACTIONS = ("vocab",)
+ACTIONS = ("vocab", "transfer")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

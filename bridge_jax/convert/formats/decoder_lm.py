@@ -15,6 +15,7 @@ ON_DISK = (
 )
 IGNORED = {r".*rotary_emb\.inv_freq": "a constant"}
 PART = "lm"
+TOKENIZER = "llm"
 # ours -> theirs
 _FIELDS = {
     "vocab_size": "vocab_size",
@@ -55,6 +56,16 @@ def read(about: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]):
 
 def rules(configs: Mapping[str, config_lib.Config]) -> dict[str, tuple[Rule, ...]]:
     return {PART: weights.rules(configs[PART])}
+
+
+def processor(configs: Mapping[str, config_lib.Config]) -> dict[str, Any]:
+    """How the released models are asked."""
+    return {
+        "instructions": "full",
+        "llm": TOKENIZER,
+        "template": "qwen2" if configs[PART].qkv_bias else "llama3",
+        "positions": "plain",
+    }
 
 
 def write(configs: Mapping[str, config_lib.Config], about: Mapping[str, Any]):
