@@ -62,7 +62,7 @@ def words(llm):
             seed=0,
             model=dict(vlm=dict(family="decoder_lm", size="tiny", **LLMS[llm])),
             init_from=dict(),
-            streams=dict(main=dict(source="shapes_text", batch=64)),
+            streams=dict(main=dict(source="shapes_text", batch=32, length=96)),
             objectives=dict(sft=dict(weight=1.0)),
             optim=dict(
                 name="muon",
@@ -74,9 +74,9 @@ def words(llm):
                 b2=0.99,
                 ema_decay=0.995,
             ),
-            total_steps=1200,
+            total_steps=1000,
             log_every=50,
-            checkpoint_every=400,
+            checkpoint_every=250,
             pictures_every=0,
         )
     )
@@ -102,10 +102,10 @@ def adapter(llm):
         "vlm/vision": "shapes-tiny/stage0:vlm/vision",
         "vlm/llm": f"runs/langbridge/{llm}:vlm/llm",
     }
-    config.streams = dict(main=dict(source="shapes_caption", batch=64))
+    config.streams = dict(main=dict(source="shapes_caption", batch=32))
     config.optim.trainable = ((r"vlm/connector/.*", True), (r".*", False))
     config.optim.learning_rate = 3e-3
-    config.total_steps = 600
+    config.total_steps = 400
     return config
 
 
@@ -115,7 +115,7 @@ def instruct(llm):
     config.entry = "stage1"
     config.init_from = {"vlm": f"runs/langbridge/adapter_{llm}:vlm"}
     config.streams = dict(
-        main=dict(source="shapes_instruct", batch=64, rewrite=0.0, edit=0.0)
+        main=dict(source="shapes_instruct", batch=32, length=112, rewrite=0.0, edit=0.0)
     )
     config.optim.trainable = ((r"vlm/vision/.*", False), (r".*", True))
     config.optim.learning_rate = 2e-3

@@ -52,7 +52,7 @@ def load(
     about = weights_file.read_config(folder)
     if not isinstance(about.get("model"), Mapping):
         raise BridgeError(f"{folder / weights_file.CONFIG} describes no model")
-    parts = {name: _as_dtype(part, dtype) for name, part in about["model"].items()}
+    parts = build.in_dtype(about["model"], dtype) if dtype else about["model"]
     engine = Engine(
         _held(build.build(parts), found),
         processor(about.get("processor", {}), folder),
@@ -69,10 +69,6 @@ def _layout(
     if mesh is None:
         return place.make({"data": 1}, rules, devices=jax.local_devices()[:1])
     return place.make(dict(mesh), rules, devices=devices)
-
-
-def _as_dtype(part: Mapping[str, Any], dtype: str | None) -> dict[str, Any]:
-    return dict(part) | ({"dtype": dtype, "param_dtype": dtype} if dtype else {})
 
 
 def _held(bundle: bundle_lib.Bundle, path: Path) -> bundle_lib.Bundle:

@@ -112,6 +112,21 @@ def build(parts: Mapping[str, Mapping[str, Any]]) -> bundle_lib.Bundle:
     return bundle_lib.Bundle(made)
 
 
+def in_dtype(parts: Mapping[str, Mapping[str, Any]], dtype: str) -> dict[str, Any]:
+    """The description of a model whose weights and arithmetic are all of one dtype.
+
+    Raises BridgeError as `build` does.
+    """
+    names = ("dtype", "param_dtype")
+
+    def told(node: Any) -> Any:
+        if not isinstance(node, Mapping):
+            return node
+        return {key: dtype if key in names else told(node[key]) for key in node}
+
+    return told(build(parts).description())
+
+
 def _part(name: str, given: Mapping[str, Any]) -> bundle_lib.Part:
     given = config_lib.plain(given)  # a ConfigDict's groups are no Mappings
     family = given.pop("family", None)

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bridge_jax.core import config as config_lib
 from bridge_jax.core import flops, trees
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.inference import batching, decode, generate, paint
@@ -123,12 +122,10 @@ def _engine(recipe: recipe_lib.Recipe) -> Engine:
             f"sampling needs {', '.join(missing)}, which this config's model lacks;"
             " give a config of all parts, such as configs/stage2_omnibridge_7b.py"
         )
-    parts = {
-        name: dict(part) | {"dtype": "bfloat16", "param_dtype": "bfloat16"}
-        for name, part in config_lib.plain(recipe.config.model).items()
-        if name in paint.PARTS["queries"]
-    }
-    return Engine(build.build(parts), recipe.processor, recipe.layout)
+    described = recipe.bundle.description()
+    parts = {name: described[name] for name in paint.PARTS["queries"]}
+    bundle = build.build(build.in_dtype(parts, "bfloat16"))
+    return Engine(bundle, recipe.processor, recipe.layout)
 
 
 def _rewriting(engine: Engine, params: Any, rows: int) -> Program:

@@ -4,7 +4,7 @@ Nothing is trained. The words that the adapter combines are looked up in the oth
 model's vocabulary and their embeddings read from its table; tower and adapter stay.
 
     bridge langbridge transfer --adapter runs/adapter --to weights/llama3 -o moved
-    bridge evaluate moved --task vqa
+    bridge evaluate --model moved --tasks vqa --out runs/moved_vqa
     bridge train --config configs/langbridge_instruct.py:llama3_8b \\
         --config.init_from.vlm=moved:vlm --workdir runs/tuned
 """

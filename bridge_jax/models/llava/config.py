@@ -102,6 +102,10 @@ class Config:
     def dtype(self) -> str:
         return self.llm.dtype
 
+    @property
+    def param_dtype(self) -> str:
+        return self.llm.param_dtype
+
 
 # Any ids, for tests; a recipe has those of its file of words.
 _WORDS = tuple(range(300, 300 + adapter.SIZES["tiny"].vocab))
