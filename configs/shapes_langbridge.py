@@ -11,7 +11,7 @@
 to describe pictures, tower and language model frozen; `instruct` answers questions, the
 tower alone frozen. The two models differ in tokenizer, template, width and depth. The
 tower is the shipped model's. `-tiny` after a name (`:adapter-qwen2-tiny`) is a smoke
-test; `launch/langbridge.sh` runs them all and what is asked of them.
+test; `configs/ablate_langbridge.py` trains and compares what they make.
 """
 
 from configs import common
@@ -100,7 +100,7 @@ def adapter(llm):
     )
     config.init_from = {
         "vlm/vision": "shapes-tiny/stage0:vlm/vision",
-        "vlm/llm": f"runs/langbridge/{llm}:vlm/llm",
+        "vlm/llm": f"runs/langbridge/words_{llm}:vlm/llm",
     }
     config.streams = dict(main=dict(source="shapes_caption", batch=32))
     config.optim.trainable = ((r"vlm/connector/.*", True), (r".*", False))

@@ -14,7 +14,6 @@ the whole command once more for the table.
 """
 
 import argparse
-import importlib.util
 import sys
 from pathlib import Path
 from typing import Any
@@ -107,8 +106,8 @@ def _all(experiment: Any, args: argparse.Namespace) -> None:
     from bridge_jax.lab import grid
 
     shard = WHOLE if args.shard is None else Shard.parse(args.shard)
-    if args.shard is None and importlib.util.find_spec("matplotlib") is None:
-        raise BridgeError("plots need matplotlib: pip install -e '.[lab]'")
+    if args.shard is None:
+        outputs.check_plots()
     if args.into is not None:
         marks.between(args.into, _mark(args))  # before hours of work
     jobs = [job for _, job in shard.of(experiment.jobs())]

@@ -4,6 +4,7 @@ Every function raises BridgeError for a place that cannot be written.
 """
 
 import dataclasses
+import importlib.util
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -121,6 +122,17 @@ def check_folder(
 def _check_writable(folder: Path) -> None:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise BridgeError(f"{folder} cannot be written to; check its permissions")
+
+
+def check_plots() -> None:
+    """Raises BridgeError where what plots need is not installed."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise BridgeError("plots need matplotlib: pip install -e '.[lab]'")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file's bytes."""
+    _replace(path, lambda staged: staged.write_bytes(content))
 
 
 def write_text(path: Path, text: str) -> None:

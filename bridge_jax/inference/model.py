@@ -15,6 +15,7 @@ from bridge_jax.data.chat import Message
 from bridge_jax.inference import batching, captions, decode, inputs, looking
 from bridge_jax.inference import edit as edit_lib
 from bridge_jax.inference import embed as embed_lib
+from bridge_jax.inference import explain as explain_lib
 from bridge_jax.inference import generate as generate_lib
 from bridge_jax.inference import likelihood as likelihood_lib
 from bridge_jax.inference import settings as settings_lib
@@ -105,6 +106,17 @@ class Model:
         self.engine.need("describe", "vlm")
         pictures = inputs.pictures(images, self.processor)
         return captions.of_pictures(self.engine, self.params, pictures)
+
+    def explain(
+        self, images: Sequence[Any], *, top: int = 5
+    ) -> list[explain_lib.Explanation]:
+        """The words that a llava model's connector sees in each part of a picture.
+
+        Args:
+          images: N pictures.
+          top: how many words of each visual token.
+        """
+        return explain_lib.explain(self.engine, self.params, images, top)
 
     def likelihood(
         self,

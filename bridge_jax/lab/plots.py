@@ -43,6 +43,17 @@ def curves(results: Results, arms: Sequence[str], term: str) -> bytes | None:
     return _png(figure, axes, len(arms)) if drawn else None
 
 
+def shares(found: Mapping[str, np.ndarray]) -> bytes:
+    """Model -> the share that its k heaviest words have together, k = 1, 2, ..."""
+    figure, axes = _begin("sparsity", "heaviest words of a token", "their share")
+    for color, (name, values) in zip(_colors(list(found)), found.items(), strict=True):
+        count = np.arange(1, len(values) + 1)
+        axes.plot(count, values, color=color, linewidth=1.6, label=name)
+    axes.set_xscale("log")
+    axes.set_ylim(0, 1)
+    return _png(figure, axes, len(found))
+
+
 def bars(results: Results, arms: Sequence[str], name: str) -> bytes | None:
     """A figure of each arm: mean, standard error, and every seed as a dot.
 

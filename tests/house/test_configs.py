@@ -5,6 +5,7 @@ That `:tiny` trains is for tests/e2e to show.
 
 import functools
 import importlib
+import json
 from pathlib import Path
 
 import jax
@@ -47,14 +48,18 @@ def test_every_file_has_a_tiny_variant():
 
 
 @pytest.fixture
-def where_pairs_are(tmp_path, monkeypatch):
-    """A working directory with the file of embeddings that `:pairs` reads."""
+def where_files_are(tmp_path, monkeypatch):
+    """A working directory with the embeddings and the words that recipes read."""
     monkeypatch.chdir(tmp_path)
+    ids = list(range(19200))
+    words = {"words": [f" {i}" for i in ids], "counts": ids}
+    told = words | {"ids": dict.fromkeys(("qwen2", "llama3"), ids)}
+    Path("words.json").write_text(json.dumps(told))
     rows = np.random.default_rng(0).normal(size=(2, 16, 1024))
     np.savez("pairs.npz", text=rows[0], image=rows[1])
 
 
-@pytest.mark.usefixtures("where_pairs_are")
+@pytest.mark.usefixtures("where_files_are")
 @pytest.mark.parametrize(("name", "variant"), FULL)
 def test_traces(name, variant):
     """Loss and gradient, in shapes alone: one real batch, no arithmetic.

@@ -73,6 +73,15 @@ class Llava(nn.Module):
         seen = self.features(patches, coordinates, patch_segments)
         return self.connector(seen, self.llm.embed)
 
+    def affinities(self, patches, coordinates, patch_segments) -> jax.Array:
+        """How much of each word is in each visual token: float32 [B, N, W].
+
+        Of a langbridge, the coefficients of its words; of any other connector, cosines
+        with the whole vocabulary.
+        """
+        seen = self.features(patches, coordinates, patch_segments)
+        return self.connector.affinities(seen, self.llm.embed)
+
     def logits(self, hidden: jax.Array) -> jax.Array:
         """hidden [B, T, D] -> float32 [B, T, vocab]."""
         return self.llm.logits(hidden)

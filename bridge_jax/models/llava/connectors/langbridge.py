@@ -30,3 +30,8 @@ class Connector(nn.Module):
     def coefficients(self, features: jax.Array) -> jax.Array:
         """features [B, N, width] -> float32 [B, N, words], one a word."""
         return self.adapter(features)
+
+    def affinities(self, features: jax.Array, embed: Embed) -> jax.Array:
+        """The coefficients; `config.words` are the words."""
+        del embed
+        return self.coefficients(features)

@@ -2,11 +2,12 @@
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from bridge_jax.core import types
 from bridge_jax.layers import linear
 from bridge_jax.models.llava.config import Config
-from bridge_jax.models.llava.connectors import Embed
+from bridge_jax.models.llava.connectors import Embed, cosines
 
 
 class Connector(nn.Module):
@@ -27,3 +28,8 @@ class Connector(nn.Module):
             param_dtype=types.dtype(c.param_dtype),
             name="dense",
         )(features)
+
+    def affinities(self, features: jax.Array, embed: Embed) -> jax.Array:
+        """Cosines with every embedding that the decoder has: [B, N, vocab]."""
+        table = embed(jnp.arange(self.config.llm.vocab_size))
+        return cosines(self(features, embed), table)

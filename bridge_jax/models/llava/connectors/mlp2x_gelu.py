@@ -4,11 +4,12 @@ import functools
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from bridge_jax.core import types
 from bridge_jax.layers import linear, mlp
 from bridge_jax.models.llava.config import Config
-from bridge_jax.models.llava.connectors import Embed
+from bridge_jax.models.llava.connectors import Embed, cosines
 
 
 class Connector(nn.Module):
@@ -30,3 +31,8 @@ class Connector(nn.Module):
         )
         inner = dense(axes=(None, "mlp"), name="inner")(features)
         return dense(axes=("mlp", "embed"), name="outer")(mlp.gelu_exact(inner))
+
+    def affinities(self, features: jax.Array, embed: Embed) -> jax.Array:
+        """Cosines with every embedding that the decoder has: [B, N, vocab]."""
+        table = embed(jnp.arange(self.config.llm.vocab_size))
+        return cosines(self(features, embed), table)

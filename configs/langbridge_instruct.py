@@ -1,0 +1,36 @@
+"""Instruction tuning with LangBridge: adapter and decoder, the tower alone frozen.
+
+    bridge train --config configs/langbridge_instruct.py --workdir runs/tuned \\
+        --config.init_from.vlm=runs/adapter:vlm
+    bridge langbridge transfer --adapter runs/adapter --to weights/llama3 -o moved
+    bridge train --config configs/langbridge_instruct.py:llama3_8b \\
+        --workdir runs/moved --config.init_from.vlm=moved:vlm
+
+As published (arXiv 2503.19404, after LLaVA-1.5): 665,000 conversations in batches of
+128 at 2e-5. Variants and data are those of `langbridge_pretrain.py`.
+"""
+
+from configs import langbridge_pretrain as pretrain
+
+VARIANTS = pretrain.VARIANTS
+CONVERSATIONS, BATCH = 665_000, 128
+
+
+def get_config(variant=""):
+    config = pretrain.get_config("" if variant == "tiny" else variant)
+    steps = CONVERSATIONS // BATCH
+    config.entry = "stage1"
+    config.streams = dict(
+        main=dict(
+            source="shapes_instruct",
+            batch=BATCH,
+            length=1024,
+            rewrite=0.0,
+            edit=0.0,
+            **pretrain.PICTURE,
+        )
+    )
+    config.optim.warmup_steps = steps * 3 // 100
+    config.optim.trainable = ((r"vlm/vision/.*", False), (r".*", True))
+    config.total_steps = steps
+    return pretrain.tiny(config) if variant == "tiny" else config

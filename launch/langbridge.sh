@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Shows on the shapes world that LangBridge's adapter moves between language models.
+#
+#   bash launch/langbridge.sh [--into README.md]
+#
+# Everything goes to runs/langbridge. Run it again to go on after an interruption. The
+# last table is that of configs/ablate_langbridge.py; --into puts both into a page.
+set -euo pipefail
+# shellcheck source=launch/environment.sh
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+runs=runs/langbridge
+prepare "[lab]"
+cd "$home"
+
+bridge() {
+  "$python" -m bridge_jax "$@"
+}
+
+for llm in qwen2 llama3; do
+  if [ ! -f "$runs/words_$llm/weights/config.json" ]; then
+    bridge pretrain --config "configs/shapes_langbridge.py:words-$llm" \
+      --workdir "$runs/words_$llm" --resume auto
+  fi
+done
+
+bridge ablate --config configs/ablate_langbridge.py:adapters --out "$runs/adapters" "$@"
+
+move() {
+  local arm=$1 name=$2
+  shift 2
+  for seed in 0 1 2; do
+    bridge langbridge transfer --adapter "$runs/adapters/$arm/seed_$seed/run" \
+      --to "$runs/words_llama3" -o "$runs/moved/${name}_$seed" --force "$@"
+  done
+}
+move baseline langbridge
+move mlp mlp --pad
+
+bridge ablate --config configs/ablate_langbridge.py --out "$runs/tuned" "$@"
