@@ -17,12 +17,14 @@ bridge() {
   "$python" -m bridge_jax "$@"
 }
 
-for llm in qwen2 llama3; do
-  if [ ! -f "$runs/words_$llm/weights/config.json" ]; then
-    bridge pretrain --config "configs/shapes_langbridge.py:words-$llm" \
-      --workdir "$runs/words_$llm" --resume auto
+# words NAME CONFIG: a language model without eyes
+words() {
+  if [ ! -f "$runs/$1/weights/config.json" ]; then
+    bridge pretrain --config "$2" --workdir "$runs/$1" --resume auto
   fi
-done
+}
+words words_qwen2 configs/shapes_langbridge.py:words-qwen2
+words words_llama3 configs/shapes_langbridge.py:words-llama3
 
 bridge ablate --config configs/ablate_langbridge.py:adapters --out "$runs/adapters" "$@"
 

@@ -1,4 +1,4 @@
-"""A whole tiny OmniBridge of random weights, as a folder that `load` reads."""
+"""Whole tiny models of random weights, as folders that `load` reads."""
 
 from pathlib import Path
 
@@ -13,14 +13,24 @@ from bridge_jax.models import build
 from bridge_jax.sharding import place
 from configs import common
 
+PLAIN = processor.Config()
 
-def write(folder: Path, *parts: str, seed: int = 0) -> Path:
+
+def write(
+    folder: Path,
+    *parts: str,
+    seed: int = 0,
+    table=common.TINY,
+    about=PLAIN,
+) -> Path:
     """Weights and config of `parts` of the tiny model (all of them by default).
+
+    `table` and `about` are those of another model, and how its inputs are made.
 
     Drawn by numpy and not by the models' own initialisers, which would have to be
     compiled for minutes.
     """
-    chosen = {name: common.TINY[name] for name in parts or common.TINY}
+    chosen = {name: table[name] for name in parts or table}
     bundle = build.build(chosen)
     shapes = place.unbox(jax.eval_shape(bundle.init, 0))
     generator = np.random.default_rng(seed)
@@ -30,9 +40,9 @@ def write(folder: Path, *parts: str, seed: int = 0) -> Path:
             return np.ones(leaf.shape, np.float32)
         return 0.02 * generator.standard_normal(leaf.shape, np.float32)
 
-    about = {
+    told = {
         "model": bundle.description(),
-        "processor": config_lib.plain(processor.Config()),
+        "processor": config_lib.plain(about),
     }
-    weights_file.save(folder, trees.map_paths(draw, shapes), about)
+    weights_file.save(folder, trees.map_paths(draw, shapes), told)
     return folder

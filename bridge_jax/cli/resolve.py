@@ -5,6 +5,7 @@ file names it or not.
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,12 +15,14 @@ from bridge_jax.core import config as config_lib
 from bridge_jax.sharding import mesh
 from bridge_jax.train import recipe
 
+_START = re.compile(r"--config\.init_from\.([\w/]+/[\w/]+)=")
+
 
 def resolve(spec: str, overrides: Sequence[str]) -> ConfigDict:
     """The config of "path.py[:variant]" with defaults filled in, then overridden.
 
-    `init_from` takes any part of the model; a part overridden with nothing starts
-    fresh.
+    `init_from` takes any part of the model, or a path below one; what is overridden
+    with nothing starts fresh.
 
     Raises:
       BridgeError: see `core.config.load`.
@@ -27,13 +30,20 @@ def resolve(spec: str, overrides: Sequence[str]) -> ConfigDict:
     config = config_lib.load(spec)
     with config.unlocked():
         _fill(config, _defaults())
-        _fill(config.init_from, dict.fromkeys(config.model, ""))
+        starts = [*config.model, *_below_parts(config.model, overrides)]
+        _fill(config.init_from, dict.fromkeys(starts, ""))
         _fill(config.mesh, mesh.ONES | {mesh.DCN: mesh.ONES})
     config_lib.override(config, overrides)
     with config.unlocked():
         started = {part: path for part, path in config.init_from.items() if path}
         config.init_from = ConfigDict(started)
     return config
+
+
+def _below_parts(model: Mapping[str, Any], overrides: Sequence[str]) -> list[str]:
+    """Paths that the overrides of `init_from` name below a part of the model."""
+    named = [match[1] for text in overrides if (match := _START.match(text))]
+    return [path for path in named if path.split("/")[0] in model]
 
 
 def _defaults() -> dict[str, Any]:

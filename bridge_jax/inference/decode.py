@@ -61,6 +61,8 @@ def answers(
     Raises:
       BridgeError: every conversation that leaves no room for its answer.
     """
+    if any(one.pictures for one in conversations):
+        engine.need_eyes()
     _check_context(engine, conversations, choice.max_new_tokens)
     tokenizer = engine.processor.llm
     ends = [

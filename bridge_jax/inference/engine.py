@@ -15,6 +15,7 @@ from bridge_jax.models import bundle as bundle_lib
 from bridge_jax.sharding import place
 
 Program = Callable[..., Any]
+BLIND = ("decoder_lm",)  # families without a tower
 
 
 class Engine:
@@ -57,6 +58,14 @@ class Engine:
             raise BridgeError(
                 f"this model cannot {task}: it lacks {', '.join(missing)} and has only "
                 f"{', '.join(self.bundle.parts)}; load a whole model"
+            )
+
+    def need_eyes(self) -> None:
+        """Raises BridgeError if the language model has no tower."""
+        if self.bundle["vlm"].family in BLIND:
+            raise BridgeError(
+                "this model cannot look at pictures: its vlm is"
+                f" {self.bundle['vlm'].family}, which reads text alone"
             )
 
     def run(

@@ -25,6 +25,7 @@ WORDLESS = {"shapes_images", "shapes_embeddings"}
 QWEN = miniature.PROCESSOR.llm
 MT5 = miniature.PROCESSOR.mt5
 IMAGE_PAD = QWEN.token_id("<|image_pad|>")
+QUESTION = miniature.PROCESSOR.words.describe
 END = QWEN.token_id("<|im_end|>")
 
 
@@ -306,3 +307,21 @@ def test_the_longest_texts_of_the_world_fit():
     assert made["shapes_generate"] <= make("shapes_generate").length
     assert made["shapes_retrieve"] <= make("shapes_retrieve").text_length
     assert made["shapes_caption"] <= make("shapes_caption").length
+
+
+def test_what_is_told_in_words_is_the_scene_that_is_asked_about():
+    """Every object's words, its place and the background, and the canonical caption."""
+    stream = make("shapes_text")
+    styles = set()
+    for index in range(40):
+        row = stream(index)
+        scene = shapes_world.Source("train")[index].scene
+        told, _ = QWEN.decode(row["targets"]).split(QUESTION, 1)
+        for thing in scene.objects:
+            for word in (thing.size, thing.color, thing.shape, *thing.place.split()):
+                assert word in told, (told, thing)
+        assert scene.background in told
+        styles.add("there is" in told)
+        learnt = QWEN.decode(row["targets"][row["loss_mask"] > 0])
+        assert learnt.startswith(language.canonical(scene))
+    assert styles == {True, False}

@@ -83,3 +83,19 @@ def test_other_files_are_refused(tmp_path, tokenizers):
     path.write_text(json.dumps(told | {"ids": {"qwen2": [7]}}))
     with pytest.raises(BridgeError, match="no ids of 'qwen' .did you mean 'qwen2'"):
         vocabulary.load(path).of("qwen")
+
+
+def test_a_model_may_name_its_words(tmp_path):
+    path = tmp_path / "words.json"
+    path.write_text((tokens.BUILT_IN / vocabulary.SHAPES).read_text())
+    for name in ("shapes:llama3", f"{path}:llama3"):
+        found = vocabulary.resolved({"vlm": {"words": name}, "vae": {}})
+        assert found["vlm"]["words"] == vocabulary.load(path).of("llama3")
+        assert found["vae"] == {}
+    for name, told in (
+        ("words", "not of the form FILE:LLM"),
+        ("nothing.json:llama3", "cannot read nothing.json"),
+        ("shapes:llama4", "did you mean 'llama3'"),
+    ):
+        with pytest.raises(BridgeError, match=told):
+            vocabulary.resolved({"vlm": {"words": name}})

@@ -2,9 +2,11 @@
 
 import dataclasses
 
+import langbridge_models
 import numpy as np
 import pytest
 
+import bridge_jax
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.inference import decode, inputs, turns
@@ -74,3 +76,14 @@ def test_pictures_and_mentions_must_match(model, pictures):
     asked = [{"role": "user", "content": [IMAGE]}]
     with pytest.raises(BridgeError, match="1 images are mentioned and 2 given"):
         turns.replies(model.engine, model.params, [asked], [pictures[:2]], CHOICE)
+
+
+def test_a_model_without_eyes_answers_text_alone(tmp_path):
+    folder = langbridge_models.write(tmp_path / "llm", "words-llama3")
+    llm = bridge_jax.load(folder)
+    [answer] = llm.chat([None], ["How many?"], max_new_tokens=3)
+    assert len(answer.tokens) <= 3
+    with pytest.raises(
+        BridgeError, match="cannot look at pictures: its vlm is decoder_lm"
+    ):
+        llm.chat([np.zeros((64, 64, 3), np.uint8)], ["How many?"])

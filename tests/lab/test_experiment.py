@@ -64,6 +64,12 @@ def test_arms_and_crossed_axes_with_every_seed():
         assert seeds == {job.seed}  # noise, masks and data alike
 
 
+def test_arms_may_start_from_weights_of_their_own_seed():
+    found = load(every={"init_from": {"vlm": "runs/a/seed_{seed}:vlm"}}, seeds=(0, 3))
+    starts = [job.config().init_from.vlm for job in found.jobs()]
+    assert starts == ["runs/a/seed_0:vlm", "runs/a/seed_3:vlm"]
+
+
 def test_groups_order_the_arms():
     arms = {name: {} for name in ("a", "b", "c")}
     found = load(arms=arms, groups={"some": ("c", "baseline", "a")})

@@ -69,3 +69,19 @@ def test_adding_a_part_changes_no_other():
     other = miniature.bundle("projector").init_part("projector", 4)
     jax.tree.map(np.testing.assert_array_equal, alone, more)
     assert not all(jax.tree.leaves(jax.tree.map(np.array_equal, alone, other)))
+
+
+def test_one_dtype_goes_for_nested_parts_too():
+    given = {
+        "vlm": {"family": "llava", "size": "tiny"},
+        "vae": {"family": "autoencoder_kl", "size": "tiny"},
+    }
+    told = build.in_dtype(given, "bfloat16")
+    made = build.build(told)
+    config = made["vlm"].config
+    inner = (config, config.llm, config.qwen2_vl, config.langbridge, made["vae"].config)
+    assert (
+        {one.dtype for one in inner}
+        == {one.param_dtype for one in inner}
+        == {"bfloat16"}
+    )

@@ -58,8 +58,8 @@ def read(about: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]):
         found = next((one for one in names if one in shapes), None)
         if found is None or len(shapes[found]) != 2:
             raise BridgeError(
-                f"it lacks a matrix {PREFIX}{name}: a LangBridge adapter has layers 0, 2"
-                " and 3 (an MLP connector, which has 0 and 2, belongs to its decoder)"
+                f"it lacks a matrix {PREFIX}{name}: a LangBridge adapter has layers 0,"
+                " 2 and 3 (an MLP connector, with 0 and 2, belongs to its decoder)"
             )
         given[ours] = shapes[found][side]
     return {PART: {"family": "langbridge", **given}}

@@ -1,7 +1,8 @@
 """What a tower is shown of a picture, by name: one file a layout.
 
-A `Layout(sizes)`, which is a `Shown`, turns uint8 [H, W, 3] into frames uint8 [F, h, w, 3], all of one size
-that divides into merged patches. No frame sees another.
+A `Layout(sizes)`, which is a `Shown`, turns uint8 [H, W, 3] into frames
+uint8 [F, h, w, 3], all of one size that divides into merged patches. No frame sees
+another.
 """
 
 from typing import Protocol
@@ -31,7 +32,11 @@ class Shown(Protocol):
 
 
 def named(name: str, sizes: Sizes) -> Shown:
-    """The layout of that name. Raises BridgeError for none, or sizes that do not fit."""
+    """The layout of that name.
+
+    Raises:
+      BridgeError: there is none, or sizes that do not fit.
+    """
     return rooms.load(__name__, name, "Layout", "processor.layout")(sizes)
 
 

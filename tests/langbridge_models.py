@@ -1,0 +1,18 @@
+"""Tiny LangBridge models and language models of random weights, as folders."""
+
+import tiny_model
+
+from bridge_jax.core import config as config_lib
+from bridge_jax.data import processor, vocabulary
+from configs import shapes_langbridge
+
+
+def write(folder, variant, **overrides):
+    """Of configs/shapes_langbridge.py: "words-llama3", "adapter-qwen2"."""
+    made = shapes_langbridge.get_config(variant)
+    part = config_lib.plain(made.model.vlm) | overrides
+    return tiny_model.write(
+        folder,
+        table=vocabulary.resolved({"vlm": part}),
+        about=config_lib.to_dataclass(processor.Config, made.processor),
+    )
