@@ -5,12 +5,15 @@
 runs all of it: two language models learn from text alone; `:adapters` trains connectors
 with both; `bridge langbridge transfer` moves those of one to the other; and the default
 tunes that one with instructions, or asks it untuned. `:tiny` and `:adapters-tiny` are
-smoke tests.
+smoke tests. `:cost` is what the adapter costs at published size, never run:
+
+    bridge ablate --config configs/ablate_langbridge.py:cost --out runs/cost --dry-run \\
+        --config.base=configs/langbridge_instruct.py:qwen2.5_14b
 """
 
 from configs import common, shapes_langbridge
 
-VARIANTS = ("", "adapters", "tiny", "adapters-tiny")
+VARIANTS = ("", "adapters", "cost", "tiny", "adapters-tiny")
 HOME = "runs/langbridge"
 FRESH = {
     "vlm/vision": "shapes-tiny/stage0:vlm/vision",
@@ -22,6 +25,8 @@ UNTUNED = dict(total_steps=0, optim=dict(warmup_steps=0))
 
 
 def get_config(variant=""):
+    if variant == "cost":
+        return _cost()
     config = _adapters() if variant.startswith("adapters") else _tuned()
     if variant.endswith("tiny"):
         config.base += "-tiny"  # which starts from nothing
@@ -85,6 +90,20 @@ def _tuned():
             measure=_measure(),
             figures=("vqa/exact_match",),
             curves=("sft",),
+        )
+    )
+
+
+def _cost():
+    """Which words they are changes no price."""
+    words = dict(model=dict(vlm=dict(words=tuple(range(19200)))))
+    return common.ConfigDict(
+        dict(
+            base="configs/langbridge_instruct.py:llama3_8b",
+            every=words,
+            arms=dict(mlp=dict(model=dict(vlm=dict(connector="mlp2x_gelu")))),
+            measure=dict(tasks=()),
+            figures=("train/sft",),
         )
     )
 

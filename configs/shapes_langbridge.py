@@ -74,7 +74,7 @@ def words(llm):
                 b2=0.99,
                 ema_decay=0.995,
             ),
-            total_steps=1000,
+            total_steps=3000,
             log_every=50,
             checkpoint_every=250,
             pictures_every=0,
