@@ -4,7 +4,7 @@
         --corpus llava_v1_5_mix665k.json --size 19200 -o words.json
     bridge pretrain --config configs/langbridge_pretrain.py --workdir runs/adapter \\
         --config.init_from.vlm/llm=weights/qwen2:lm/llm \\
-        --config.init_from.vlm/vision=weights/clip:vision
+        --config.init_from.vlm/vision=weights/clip:clip
 
 As published (arXiv 2503.19404): CLIP ViT-L/14-336, 19,200 words, 558,000 pairs in
 batches of 256 at 2e-5. The adapter is trained with Qwen2-0.5B and moved by `bridge

@@ -123,9 +123,7 @@ def instruct(llm):
 
 
 STEPS = (words, adapter, instruct)
-VARIANTS = tuple(
-    f"{step.__name__}-{llm}{tiny}"
-    for step in STEPS
-    for llm in LLMS
-    for tiny in ("", "-tiny")
+VARIANTS = (
+    *(f"{step.__name__}-{llm}" for step in STEPS for llm in LLMS),
+    "words-llama3-tiny",  # the others' are those of configs/langbridge_*.py
 )

@@ -3,16 +3,21 @@
 import tiny_model
 
 from bridge_jax.core import config as config_lib
-from bridge_jax.data import processor, vocabulary
+from bridge_jax.data import processor as processor_lib
+from bridge_jax.data import vocabulary
 from configs import shapes_langbridge
 
 
-def write(folder, variant, **overrides):
-    """Of configs/shapes_langbridge.py: "words-llama3", "adapter-qwen2"."""
+def write(folder, variant, processor=None, **overrides):
+    """Of configs/shapes_langbridge.py: "words-llama3", "adapter-qwen2".
+
+    `processor` and `overrides`, of the model, are changes to it.
+    """
     made = shapes_langbridge.get_config(variant)
+    asked = config_lib.plain(made.processor) | (processor or {})
     part = config_lib.plain(made.model.vlm) | overrides
     return tiny_model.write(
         folder,
         table=vocabulary.resolved({"vlm": part}),
-        about=config_lib.to_dataclass(processor.Config, made.processor),
+        about=config_lib.to_dataclass(processor_lib.Config, asked),
     )

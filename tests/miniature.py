@@ -15,6 +15,14 @@ from bridge_jax.models import build
 from bridge_jax.sharding import place
 
 _T5 = {"layers": 1, "d_model": 16, "heads": 2, "d_kv": 8, "d_ff": 24}
+_LLM = {
+    "hidden_size": 32,
+    "layers": 1,
+    "heads": 2,
+    "kv_heads": 1,
+    "head_dim": 16,
+    "ffn_size": 48,
+}
 PARTS = {
     "vlm": {
         "hidden_size": 32,
@@ -52,6 +60,13 @@ PARTS = {
     "vae": {"block_out_channels": (4, 4, 4, 4), "norm_groups": 2},
     "maps": {"hidden": 16, "embedding": 12, "inner": 8},
     "latentumm": {"latent": 8, "hidden": 16, "layers": 1, "heads": 2},
+    # By family, where a part of that name may be another's.
+    "decoder_lm": _LLM,
+    "llava": {
+        "llm": _LLM,
+        "qwen2_vl": {"hidden_size": 16, "vision": {"depth": 1, "dim": 16, "heads": 2}},
+        "langbridge": {"vision": 16, "hidden": 16},
+    },
 }
 PROCESSOR = processor_lib.Processor(processor_lib.Config())
 
@@ -61,7 +76,7 @@ def config(spec, *overrides):
     made = config_lib.load(spec, overrides)
     with made.unlocked(), made.ignore_type():
         for name, part in made.model.items():
-            part.update(PARTS[name])
+            part.update(PARTS.get(part.family, PARTS.get(name)))
     return made
 
 
