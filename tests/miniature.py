@@ -7,9 +7,10 @@ and latent sizes) is as in the tiny world, so streams and stages run unchanged.
 import jax
 import numpy as np
 
+from bridge_jax.checkpoint import weights_file
 from bridge_jax.core import config as config_lib
 from bridge_jax.core import trees
-from bridge_jax.data import pipeline
+from bridge_jax.data import pipeline, vocabulary
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.models import build
 from bridge_jax.sharding import place
@@ -98,6 +99,19 @@ def params(bundle, seed=0):
         return draw.normal(0, fan_in**-0.5, leaf.shape).astype(np.float32)
 
     return trees.map_paths(one, shapes)
+
+
+def started(config, folder):
+    """The config, starting from `params` of its model, written to `folder`.
+
+    Initialisers take as long to compile as a training step, and have their own tests.
+    """
+    model = build.build(vocabulary.resolved(config.model))
+    about = {"model": model.description(), "processor": config.get("processor", {})}
+    weights_file.save(folder, params(model), config_lib.plain(about))
+    with config.unlocked():
+        config.init_from = {name: f"{folder}:{name}" for name in model.parts}
+    return config
 
 
 def rows(source, indices, **fields):

@@ -42,7 +42,9 @@ class Trained:
     """A finished run with its initial parameters."""
 
     def __init__(self, spec, workdir):
-        self.config, self.workdir = miniature.config(spec), workdir
+        start = workdir.with_name("start")
+        self.config = miniature.started(miniature.config(spec), start)
+        self.workdir = workdir
         recipe = recipe_lib.make(self.config)
         self.before = jax.tree.map(np.array, recipe.fresh_params())
         self.state = self.run(workdir)
