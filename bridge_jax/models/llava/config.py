@@ -4,6 +4,8 @@ import dataclasses
 import importlib
 from typing import Any
 
+from bridge_jax.core import config as core_config
+from bridge_jax.core import rooms
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.models.clip_vit import config as clip
 from bridge_jax.models.decoder_lm import config as decoder
@@ -36,8 +38,8 @@ class Config:
     def __post_init__(self):
         # A config read back from json brings a list.
         object.__setattr__(self, "words", tuple(self.words))
-        problems = []
-        if getattr(self, self.tower, None) is None:
+        problems = _unknown("tower", self.tower) + _unknown("connector", self.connector)
+        if not problems and getattr(self, self.tower, None) is None:
             problems.append(f"tower {self.tower!r} has no sizes {self.tower}")
         if self.connector == "langbridge":
             problems += self._adapter()
@@ -105,6 +107,15 @@ class Config:
     @property
     def param_dtype(self) -> str:
         return self.llm.param_dtype
+
+
+def _unknown(kind: str, name: str) -> list[str]:
+    """A sentence if there is no file of that name; with a dot, it is a module's."""
+    known = rooms.names(f"{ROOM}.{kind}s", kind.capitalize())
+    if name in known or "." in name:
+        return []
+    there = ", ".join(known)
+    return [f"{kind} {name!r} is none of {there}{core_config.suggest(name, known)}"]
 
 
 # Any ids, for tests; a recipe has those of its file of words.
