@@ -6,9 +6,9 @@ import benchmark_files as files
 import pytest
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import conversations, faults
 from bridge_jax.eval import options
 from bridge_jax.eval.benchmarks import perplexity
-from bridge_jax.eval.outside import conversations, faults
 from bridge_jax.eval.outside.shards import Shard
 
 OPTIONS = options.Options(batch=2)

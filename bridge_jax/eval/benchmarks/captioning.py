@@ -15,15 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from bridge_jax.core import rooms
+from bridge_jax.data import faults, fields
+from bridge_jax.data.faults import Faults
 from bridge_jax.eval.options import Options
-from bridge_jax.eval.outside import (
-    answer_files,
-    faults,
-    fields,
-    picture_files,
-    treebank,
-)
-from bridge_jax.eval.outside.faults import Faults
+from bridge_jax.eval.outside import answer_files, picture_files, treebank
 from bridge_jax.eval.outside.shards import WHOLE, Shard
 from bridge_jax.eval.system import System
 

@@ -21,11 +21,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import faults as faults_lib
+from bridge_jax.data.faults import Faults
 from bridge_jax.eval import pictures, records
 from bridge_jax.eval.options import Options
 from bridge_jax.eval.outside import asking, dpg_questions, judging
-from bridge_jax.eval.outside import faults as faults_lib
-from bridge_jax.eval.outside.faults import Faults
 from bridge_jax.eval.outside.judging import Judgement
 from bridge_jax.eval.outside.shards import WHOLE, Shard
 from bridge_jax.eval.system import System

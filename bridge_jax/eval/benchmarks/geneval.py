@@ -21,11 +21,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bridge_jax.data import faults as faults_lib
+from bridge_jax.data.faults import Faults
 from bridge_jax.eval import records
 from bridge_jax.eval.options import Options
 from bridge_jax.eval.outside import asking, judging
-from bridge_jax.eval.outside import faults as faults_lib
-from bridge_jax.eval.outside.faults import Faults
 from bridge_jax.eval.outside.shards import WHOLE, Shard
 from bridge_jax.eval.system import System
 from bridge_jax.eval.tasks import generation

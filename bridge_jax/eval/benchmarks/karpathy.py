@@ -22,16 +22,11 @@ from typing import Any
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import fields
+from bridge_jax.data.faults import Faults
 from bridge_jax.eval import batches
 from bridge_jax.eval.options import Options
-from bridge_jax.eval.outside import (
-    answer_files,
-    embedding_files,
-    fields,
-    picture_files,
-    ranks,
-)
-from bridge_jax.eval.outside.faults import Faults
+from bridge_jax.eval.outside import answer_files, embedding_files, picture_files, ranks
 from bridge_jax.eval.outside.shards import WHOLE, Shard
 from bridge_jax.eval.system import System
 from bridge_jax.eval.tasks.retrieval import CUTS

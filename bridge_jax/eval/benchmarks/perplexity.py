@@ -1,7 +1,7 @@
 """How well the model foretells texts: perplexity and bits per byte.
 
     {"text": "It was a dark and stormy night."}
-    {"messages": [...], "images": ["a.jpg"]}        see `eval/conversations.py`
+    {"messages": [...], "images": ["a.jpg"]}        see `data/conversations.py`
 
 A text is read as it stands, after <|endoftext|>, in windows of the context where it is
 longer (`inference/likelihood.py`); of a conversation the assistant's words count.
@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import conversations, faults, fields
+from bridge_jax.data.conversations import Conversation
+from bridge_jax.data.faults import Faults
 from bridge_jax.eval.options import Options
-from bridge_jax.eval.outside import answer_files, conversations, faults, fields
-from bridge_jax.eval.outside.conversations import Conversation
-from bridge_jax.eval.outside.faults import Faults
+from bridge_jax.eval.outside import answer_files
 from bridge_jax.eval.outside.shards import WHOLE, Shard
 from bridge_jax.eval.system import System
 

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from bridge_jax.core import rooms
+from bridge_jax.data import faults, fields
+from bridge_jax.data.faults import Faults
 from bridge_jax.eval import records
 from bridge_jax.eval.answers import multiple_choice
 from bridge_jax.eval.options import Options
-from bridge_jax.eval.outside import answer_files, faults, fields
-from bridge_jax.eval.outside.faults import Faults
+from bridge_jax.eval.outside import answer_files
 from bridge_jax.eval.outside.shards import WHOLE, Shard
 from bridge_jax.eval.system import System
 

@@ -16,9 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bridge_jax.data import chat
-from bridge_jax.eval.outside import fields
-from bridge_jax.eval.outside.faults import Faults
+from bridge_jax.data import chat, fields
+from bridge_jax.data.faults import Faults
 
 MARK = "<image>"
 _NAMES = {"human": "user", "gpt": "assistant"}

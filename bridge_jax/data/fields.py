@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import faults as faults_lib
 from bridge_jax.data import images
-from bridge_jax.eval.outside import faults as faults_lib
-from bridge_jax.eval.outside.faults import Faults
+from bridge_jax.data.faults import Faults
 
 Record = Mapping[str, Any]
 
