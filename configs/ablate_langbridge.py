@@ -7,8 +7,8 @@ with both; `bridge langbridge transfer` moves those of one to the other; and the
 tunes that one with instructions, or asks it untuned. `:tiny` and `:adapters-tiny` are
 smoke tests. `:cost` is what the adapter costs at published size, never run:
 
-    bridge ablate --config configs/ablate_langbridge.py:cost --out runs/cost --dry-run \\
-        --config.base=configs/langbridge_instruct.py:qwen2.5_14b
+    bridge ablate --config configs/ablate_langbridge.py:cost --out runs/cost \\
+        --config.base=configs/langbridge_instruct.py:qwen2.5_14b --dry-run
 """
 
 from configs import common, shapes_langbridge

@@ -7,12 +7,17 @@
         --workdir runs/moved --config.init_from.vlm=moved:vlm
 
 As published (arXiv 2503.19404, after LLaVA-1.5): 665,000 conversations in batches of
-128 at 2e-5. Variants and data are those of `langbridge_pretrain.py`.
+128 at 2e-5. Variants and data are those of `langbridge_pretrain.py`; `:llava` reads
+conversations as LLaVA publishes them:
+
+    bridge train --config configs/langbridge_instruct.py:llava --workdir runs/tuned \\
+        --config.streams.main.data=llava_v1_5_mix665k.json \\
+        --config.streams.main.images=images --config.init_from.vlm=runs/adapter:vlm
 """
 
 from configs import langbridge_pretrain as pretrain
 
-VARIANTS = pretrain.VARIANTS
+VARIANTS = (*pretrain.VARIANTS, "llava")
 CONVERSATIONS, BATCH = 665_000, 128
 
 
@@ -30,6 +35,15 @@ def get_config(variant=""):
             **pretrain.PICTURE,
         )
     )
+    if variant == "llava":
+        config.streams.main = dict(
+            source="conversations",
+            batch=BATCH,
+            length=2048,
+            num_patches=pretrain.PICTURE["num_patches"],
+            data="llava_v1_5_mix665k.json",
+            images="images",
+        )
     config.optim.warmup_steps = steps * 3 // 100
     config.optim.trainable = ((r"vlm/vision/.*", False), (r".*", True))
     config.total_steps = steps

@@ -19,7 +19,7 @@ from bridge_jax.data.streams import shapes_caption
 STREAMS = [
     name
     for name in rooms.names("bridge_jax.data.streams", "Stream")
-    if name != "paired_embeddings"
+    if name not in ("paired_embeddings", "conversations")
 ]
 WORDLESS = {"shapes_images", "shapes_embeddings"}
 QWEN = miniature.PROCESSOR.llm

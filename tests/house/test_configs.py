@@ -49,12 +49,15 @@ def test_every_file_has_a_tiny_variant():
 
 @pytest.fixture
 def where_files_are(tmp_path, monkeypatch):
-    """A working directory with the embeddings and the words that recipes read."""
+    """A working directory with the files that recipes read."""
     monkeypatch.chdir(tmp_path)
     ids = list(range(19200))
     words = {"words": [f" {i}" for i in ids], "counts": ids}
     told = words | {"ids": dict.fromkeys(("qwen2", "llama3"), ids)}
     Path("words.json").write_text(json.dumps(told))
+    turns = [{"from": "human", "value": "why?"}, {"from": "gpt", "value": "so"}]
+    records = [{"conversations": turns}]
+    Path("llava_v1_5_mix665k.json").write_text(json.dumps(records))
     rows = np.random.default_rng(0).normal(size=(2, 16, 1024))
     np.savez("pairs.npz", text=rows[0], image=rows[1])
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import epochs
 
 _SHOWN = 5
 
@@ -37,20 +38,13 @@ class Stream:
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         arrays = _read(self.path, self.text_key, self.image_key)
-        count = len(arrays[0])
-        epoch, place = divmod(index, count)
-        row = _order(self.seed, epoch, count)[place]
+        row = epochs.record(self.seed, index, len(arrays[0]))
         text, image = (array[row] for array in arrays)
         if self.normalise:
             text, image = (
                 one / max(np.linalg.norm(one), 1e-12) for one in (text, image)
             )
         return {"text": text, "image": image}
-
-
-@functools.lru_cache(2)
-def _order(seed: int, epoch: int, count: int) -> np.ndarray:
-    return np.random.default_rng((seed, epoch)).permutation(count)
 
 
 @functools.lru_cache(4)

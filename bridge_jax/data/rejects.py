@@ -1,0 +1,50 @@
+"""Records that cannot be used: counted by reason, told by name, and only so many."""
+
+import collections
+import threading
+
+from bridge_jax.core import log
+from bridge_jax.core.errors import BridgeError
+
+_LEAST = 100  # records are taken to have been read before a share means anything
+_TOLD = 20  # one by one; the rest are counted
+
+
+class Rejects:
+    """Of one corpus in this process, shared by the threads that read it.
+
+    Attributes:
+      most: the largest share of the records read that may be of no use.
+      counts: reason -> number of records.
+    """
+
+    def __init__(self, most: float):
+        self.most, self.counts = most, collections.Counter()
+        self._read = 0
+        self._lock = threading.Lock()
+
+    def read(self) -> None:
+        """One more record was read."""
+        with self._lock:
+            self._read += 1
+
+    def add(self, reason: str, what: str) -> None:
+        """It is of no use: `what` has its name.
+
+        Raises:
+          BridgeError: too many are.
+        """
+        with self._lock:
+            self.counts[reason] += 1
+            bad = self.counts.total()
+            if bad <= _TOLD:
+                log.say(f"left out ({reason}): {what}")
+            if bad > self.most * max(self._read, _LEAST):
+                raise BridgeError(
+                    f"{bad} of {self._read} records are of no use, more than the share"
+                    f" of {self.most:g} that may be ({self.told()}); the last: {what}"
+                )
+
+    def told(self) -> str:
+        """ "3 picture, 1 record": how many for each reason, most first."""
+        return ", ".join(f"{n} {reason}" for reason, n in self.counts.most_common())
