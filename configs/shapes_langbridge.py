@@ -105,7 +105,7 @@ def adapter(llm):
     config.streams = dict(main=dict(source="shapes_caption", batch=32))
     config.optim.trainable = ((r"vlm/connector/.*", True), (r".*", False))
     config.optim.learning_rate = 3e-3
-    config.total_steps = 400
+    config.total_steps = 1200
     return config
 
 

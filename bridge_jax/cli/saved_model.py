@@ -12,6 +12,7 @@ from bridge_jax.core import config as config_lib
 from bridge_jax.core import trees
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
+from bridge_jax.data import processor as processor_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +52,7 @@ class SavedModel:
             raise BridgeError(f"{min(twice)} is given twice; give each part once")
         for name in self.model.keys() & other.model.keys():
             _same(f"model.{name}", self.model[name], other.model[name])
-        _same("processor", self.processor, other.processor)
+        _same("processor", _whole(self.processor), _whole(other.processor))
         return SavedModel(
             trees.combine(self.params, other.params),
             {**self.model, **other.model},
@@ -157,6 +158,12 @@ def _check_about(about: Mapping[str, Any], folder: Path) -> None:
             f"{folder / weights_file.CONFIG} has no {' and no '.join(missing)}: it was"
             " not written by bridge"
         )
+
+
+def _whole(processor: Mapping[str, Any]) -> dict[str, Any]:
+    """With what it leaves out: older weights know fewer fields."""
+    given = config_lib.to_dataclass(processor_lib.Config, processor, "processor")
+    return config_lib.plain(given)
 
 
 def _same(what: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
