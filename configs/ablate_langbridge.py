@@ -29,7 +29,8 @@ def get_config(variant=""):
         return _cost()
     config = _adapters() if variant.startswith("adapters") else _tuned()
     if variant.endswith("tiny"):
-        config.base += "-tiny"  # which starts from nothing
+        step = "pretrain" if variant.startswith("adapters") else "instruct"
+        config.base = f"configs/langbridge_{step}.py:tiny"  # which starts from nothing
         config.every = dict()
         config.arms = dict(mlp=dict(model=dict(vlm=dict(connector="mlp2x_gelu"))))
         config.groups = dict(both=("baseline", "mlp"))

@@ -21,7 +21,7 @@ class Echo:
         limits = types.SimpleNamespace(rows=rows)
         self.engine = types.SimpleNamespace(limits=limits)
         self.processor = types.SimpleNamespace(
-            qwen=types.SimpleNamespace(encode_text=lambda text: [*text.encode()])
+            llm=types.SimpleNamespace(encode_text=lambda text: [*text.encode()])
         )
         self.asked = []
 
