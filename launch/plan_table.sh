@@ -30,7 +30,8 @@ plan() {
 # What a recipe needs to be divided by so many devices.
 mesh() {
   case $1:$2 in
-    # DiT-g is 1408 = 11 x 128 wide.
+    # DiT-g is 1408 = 11 x 128 wide; v6e's torus of 16 x 16 is not cut across its sides.
+    *dit_g*:v6e-256 | *stage2*:v6e-256) echo "--config.mesh.data=16" ;;
     *dit_g*:*-256 | *stage2*:*-256) echo "--config.mesh.data=2" ;;
   esac
 }

@@ -32,8 +32,8 @@ def make_mesh(
         slices and nothing is said of them, each holds a share of the data.
 
     Raises:
-      BridgeError: unknown axis, sizes that do not multiply to the device count, or not
-        as many slices as there are.
+      BridgeError: unknown axis, sizes that do not multiply to the device count, not as
+        many slices as there are, or sizes that the chips' torus does not allow.
     """
     devices = jax.devices() if devices is None else list(devices)
     within = {axis: size for axis, size in sizes.items() if axis != DCN}
@@ -57,9 +57,24 @@ def make_mesh(
         order = [i for axis in range(len(AXES)) for i in (axis, axis + len(AXES))]
         arranged = arranged.transpose(order).reshape(shape)
         return Mesh(arranged, AXES, axis_types=(AxisType.Auto,) * len(AXES))
-    # Explicit axes, jax's default, raise in linen's logical constraints.
-    return jax.make_mesh(
-        shape, AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices
+    try:
+        # Explicit axes, jax's default, raise in linen's logical constraints.
+        return jax.make_mesh(
+            shape, AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices
+        )
+    except NotImplementedError:
+        raise BridgeError(_no_torus(shape, devices)) from None
+
+
+def _no_torus(shape: Sequence[int], devices: Sequence[jax.Device]) -> str:
+    """Why a mesh of that shape cannot be laid on the wires between TPU chips."""
+    places = np.array([getattr(device, "coords", ()) for device in devices])
+    sides = [int(side) for side in places.max(axis=0) + 1 if side > 1]
+    sizes = {axis: n for axis, n in zip(AXES, shape, strict=True) if n > 1}
+    return (
+        f"mesh {sizes} cannot be laid on these chips, a torus of"
+        f" {' x '.join(map(str, sides))}: each size has to be a product of its sides, as"
+        f" in data={sides[0]} and fsdp=-1"
     )
 
 

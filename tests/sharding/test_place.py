@@ -122,3 +122,20 @@ def test_sequence_tables_cut_activations_along_the_text():
         assert spec == P(("data", "fsdp"), cut, None) and not problems
     kernel, _ = rules.resolve(("embed", "mlp"), (32, 64), rules.table("fsdp_sp"), made)
     assert kernel == P(("fsdp",), None)
+
+
+def test_a_mesh_that_the_torus_does_not_allow_is_told(monkeypatch):
+    """As a v6e-256, 16 x 16 chips, is asked for data=2."""
+
+    def make_mesh(*given, **rest):
+        raise NotImplementedError("Failed to find assignment")
+
+    class Chip:
+        def __init__(self, number):
+            self.coords = (number % 4, number // 4, 0)
+
+    monkeypatch.setattr(jax, "make_mesh", make_mesh)
+    chips = [Chip(number) for number in range(8)]
+    with pytest.raises(BridgeError) as told:
+        mesh.make_mesh({"data": -1}, devices=chips)
+    assert "torus of 4 x 2:" in str(told.value) and "data=4 and fsdp" in str(told.value)
