@@ -62,7 +62,9 @@ def make_mesh(
         return jax.make_mesh(
             shape, AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices
         )
-    except NotImplementedError:
+    except RuntimeError as error:
+        if "Failed to find assignment" not in str(error):
+            raise
         raise BridgeError(_no_torus(shape, devices)) from None
 
 
@@ -73,8 +75,8 @@ def _no_torus(shape: Sequence[int], devices: Sequence[jax.Device]) -> str:
     sizes = {axis: n for axis, n in zip(AXES, shape, strict=True) if n > 1}
     return (
         f"mesh {sizes} cannot be laid on these chips, a torus of"
-        f" {' x '.join(map(str, sides))}: each size has to be a product of its sides, as"
-        f" in data={sides[0]} and fsdp=-1"
+        f" {' x '.join(map(str, sides))}: each size has to be a product of its sides,"
+        f" as in data={sides[0]} and fsdp=-1"
     )
 
 
