@@ -78,7 +78,7 @@ def markdown(costs: Sequence[Cost]) -> str:
     for one in costs:
         lines.append(
             f"| {one.arm} | {one.jobs} | {one.left} | {one.steps} |"
-            f" {one.flops / 1e15:.3g} | {_minutes(one.seconds)} |"
+            f" {one.flops / 1e15:.5g} | {_minutes(one.seconds)} |"
         )
     flops = sum(one.left * one.flops for one in costs)
     left = sum(one.left for one in costs)

@@ -13,11 +13,12 @@ import jax.numpy as jnp
 Embed = Callable[[jax.Array], jax.Array]
 
 
-def cosines(tokens: jax.Array, table: jax.Array) -> jax.Array:
-    """Of visual tokens [B, N, D] with embeddings [V, D]: float32 [B, N, V].
+def cosines(tokens: jax.Array, embed: Embed, vocab: int) -> jax.Array:
+    """Of visual tokens [B, N, D] with all `vocab` embeddings: float32 [B, N, vocab].
 
     What there is to say of a connector that combines no words.
     """
+    table = embed(jnp.arange(vocab))
     ours, theirs = (_of_length_one(x.astype(jnp.float32)) for x in (tokens, table))
     return ours @ theirs.T
 

@@ -4,7 +4,6 @@ import functools
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from bridge_jax.core import types
 from bridge_jax.layers import linear, mlp
@@ -34,5 +33,4 @@ class Connector(nn.Module):
 
     def affinities(self, features: jax.Array, embed: Embed) -> jax.Array:
         """Cosines with every embedding that the decoder has: [B, N, vocab]."""
-        table = embed(jnp.arange(self.config.llm.vocab_size))
-        return cosines(self(features, embed), table)
+        return cosines(self(features, embed), embed, self.config.llm.vocab_size)
