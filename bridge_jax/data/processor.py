@@ -195,6 +195,15 @@ class Processor:
         """uint8 [H, W, 3] -> (patches [P, D] float32, grid); see `layouts`."""
         return self.patches(self.layout(image))
 
+    def grid(self, height: int, width: int) -> chat.Grid:
+        """(t, h, w) in patches of `look_at` of a picture of that size.
+
+        Raises:
+          BridgeError: the layout refuses such a picture.
+        """
+        frames, tall, wide = self.layout.shape(height, width)
+        return frames, tall // self.config.patch, wide // self.config.patch
+
     def patches(self, frames: np.ndarray) -> rows.Picture:
         """Frames uint8 [F, h, w, 3] of one picture -> as `look_at`, grid (F, ...)."""
         c = self.config

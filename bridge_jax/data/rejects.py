@@ -6,7 +6,7 @@ import threading
 from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
 
-_LEAST = 100  # records are taken to have been read before a share means anything
+LEAST = 100  # records are taken to have been read before a share means anything
 _TOLD = 20  # one by one; the rest are counted
 
 
@@ -15,11 +15,12 @@ class Rejects:
 
     Attributes:
       most: the largest share of the records read that may be of no use.
+      least: so many are taken to be read, even if fewer are.
       counts: reason -> number of records.
     """
 
-    def __init__(self, most: float):
-        self.most, self.counts = most, collections.Counter()
+    def __init__(self, most: float, least: int = LEAST):
+        self.most, self.least, self.counts = most, least, collections.Counter()
         self._read = 0
         self._lock = threading.Lock()
 
@@ -39,7 +40,7 @@ class Rejects:
             bad = self.counts.total()
             if bad <= _TOLD:
                 log.say(f"left out ({reason}): {what}")
-            if bad > self.most * max(self._read, _LEAST):
+            if bad > self.most * max(self._read, self.least):
                 raise BridgeError(
                     f"{bad} of {self._read} records are of no use, more than the share"
                     f" of {self.most:g} that may be ({self.told()}); the last: {what}"
@@ -48,3 +49,15 @@ class Rejects:
     def told(self) -> str:
         """ "3 picture, 1 record": how many for each reason, most first."""
         return ", ".join(f"{n} {reason}" for reason, n in self.counts.most_common())
+
+
+class Useless(Exception):
+    """A record that cannot be used.
+
+    Attributes:
+      reason: a word that those like it share.
+    """
+
+    def __init__(self, reason: str, what: str):
+        super().__init__(what)
+        self.reason = reason
