@@ -42,7 +42,7 @@ class PackedEpochs:
             rows = len(self._packed(epoch))
         return self._sizes.sum(axis=0) / (rows * np.asarray(self._room))
 
-    def rows(self, epoch: int = 0) -> int:
+    def count(self, epoch: int = 0) -> int:
         """How many rows an epoch has."""
         with self._lock:
             return len(self._packed(epoch))

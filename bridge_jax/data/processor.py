@@ -20,6 +20,7 @@ from bridge_jax.data import (
     patches,
     positions,
     rows,
+    shorten,
     templates,
     text_encoding,
     tokens,
@@ -183,6 +184,12 @@ class Processor:
         if reply is not None:
             messages.append({"role": "assistant", "content": reply})
         return self.render(messages, grids, answer=reply is None)
+
+    def drawable(self, caption: str) -> str:
+        """As many leading words as both the aligner's memory and mT5 have room for."""
+        frame = len(self.mt5.prefix) + len(self.mt5.suffix)
+        read = shorten.to_tokens(self.llm, caption, self.config.memory_length)
+        return shorten.to_tokens(self.mt5, read, self.config.t5_length - frame)
 
     # --- pictures ---------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import epochs, processor, rejects, sources
 from bridge_jax.data.faults import Faults
 from bridge_jax.data.images import Source, open_image
+from bridge_jax.data.shapes.stream import Stream as Choices
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -51,16 +52,25 @@ class RecordStream(abc.ABC):
             )
 
     def __call__(self, index: int) -> Row:
+        return self.of(index, self.choices(index))
+
+    @abc.abstractmethod
+    def row(self, where: str, record: Mapping[str, Any], choices: Choices) -> Row:
+        """The row of a record. Raises Useless if it makes none."""
+
+    def of(self, index: int, choices: Choices) -> Row:
+        """A row of the record that is number `index`, or the next one of use."""
         first = epochs.record(self.seed, index, len(self.source))
+        make = functools.partial(self.row, choices=choices)
         for more in range(len(self.source)):
-            row = self.tried((first + more) % len(self.source), self.row)
+            row = self.tried((first + more) % len(self.source), make)
             if row is not None:
                 return row
         raise BridgeError(f"{self.data}: not one of its records is of use")
 
-    @abc.abstractmethod
-    def row(self, where: str, record: Mapping[str, Any]) -> Row:
-        """The row of a record. Raises Useless if it makes none."""
+    def choices(self, index: int) -> Choices:
+        """What is left to chance in a row."""
+        return Choices(self.seed, "records", index)
 
     def tried(
         self,
@@ -109,9 +119,7 @@ class RecordStream(abc.ABC):
         data = Path(self.data)
         return [data if data.is_dir() else data.parent]
 
-    def understood(
-        self, read: Callable[..., T], where: str, record: Mapping[str, Any]
-    ) -> T:
+    def understood(self, read: Callable[..., T], where: str, record: Any) -> T:
         """What the `read` of a form finds in the record. Raises Useless at a fault."""
         found = Faults()
         made = read(record, self.homes, where, found)

@@ -65,7 +65,7 @@ def said(row):
 
 def test_each_conversation_is_in_one_segment_of_an_epoch(folder, capsys):
     packed = stream(folder)
-    rows = [packed(i) for i in range(packed.plan.rows.rows())]
+    rows = [packed(i) for i in range(packed.plan.rows.count())]
     assert len(rows) <= COUNT / 2
     numbers = []
     for row in rows:
@@ -77,21 +77,23 @@ def test_each_conversation_is_in_one_segment_of_an_epoch(folder, capsys):
             row["vlm"]["patch_segments"] > 0
         ).sum()
     assert sorted(numbers) == list(range(COUNT))
-    assert f"{COUNT} conversations in {len(rows)} rows an epoch" in (
-        capsys.readouterr().out
-    )
+    assert f"{COUNT} records in {len(rows)} rows an epoch" in (capsys.readouterr().out)
 
 
 def test_the_loss_is_that_of_single_rows(folder):
     packed, single = stream(folder), stream(folder, "conversations")
     numbers = packed.members(0)
     assert len(numbers) > 2
-    apart = [single.tried(number, single.row) for number in numbers]
+    apart = [alone(single, number) for number in numbers]
     # Single rows are padded as much, since length is the same for both.
     together = loss([packed(0)])
     total = loss(apart)
     assert float(together.weight) == float(total.weight) > 20
     np.testing.assert_allclose(together.value_sum, total.value_sum, rtol=1e-6)
+
+
+def alone(single, number):
+    return single.tried(number, lambda *of: single.row(*of, single.choices(0)))
 
 
 def loss(rows):
@@ -107,7 +109,7 @@ def test_headers_and_pixels_agree_on_sizes(folder):
     packed, single = stream(folder), stream(folder, "conversations")
     for number in range(COUNT):
         tokens, patches = packed.tried(number, packed.measure)
-        row = single.tried(number, single.row)["vlm"]
+        row = alone(single, number)["vlm"]
         assert tokens == (row["segments"] > 0).sum()
         assert patches == (row["patch_segments"] > 0).sum()
 
@@ -118,7 +120,7 @@ def test_what_is_of_no_use_is_left_out_and_told(folder, capsys):
     records[7]["images"] = ["missing.png"]
     write(folder, records)
     packed = stream(folder, most_bad=0.1)
-    rows = [packed(i) for i in range(packed.plan.rows.rows())]
+    rows = [packed(i) for i in range(packed.plan.rows.count())]
     numbers = {n for row in rows for one in said(row).values() for n in one}
     assert numbers == set(range(COUNT)) - {4, 7}
     assert "left out: 2 record" in capsys.readouterr().out
@@ -130,7 +132,7 @@ def test_pixels_that_turn_out_damaged_cost_their_segment_alone(folder):
     file = folder / "7.png"
     file.write_bytes(file.read_bytes()[:-60])
     packed = stream(folder)
-    rows = [packed(i) for i in range(packed.plan.rows.rows())]
+    rows = [packed(i) for i in range(packed.plan.rows.count())]
     numbers = {n for row in rows for one in said(row).values() for n in one}
     assert {record(n)["images"].count("7.png") for n in numbers} == {0}
     assert len(numbers) == COUNT - 1

@@ -39,7 +39,7 @@ def test_only_the_last_bins_are_open():
 def test_rows_go_on_over_epochs_and_are_found_in_any_order():
     given = sizes(200)
     forward = PackedEpochs(given, ROOM, seed=3)
-    counts = [forward.rows(epoch) for epoch in range(4)]
+    counts = [forward.count(epoch) for epoch in range(4)]
     rows = [forward[i].tolist() for i in range(sum(counts))]
     start = 0
     for count in counts:
