@@ -61,15 +61,20 @@ class Batches:
             iterator.set_state(state[name])
 
 
+def stream_class(name: str, given: Mapping[str, Any]) -> type:
+    """The Stream that {"source": file} names. Raises BridgeError if there is none."""
+    source = given.get("source", name)
+    return rooms.load(f"{__package__}.streams", source, "Stream", f"streams.{name}")
+
+
 def load_stream(
     name: str, given: Mapping[str, Any], processor: processor_lib.Processor
 ) -> Any:
     """The Stream of {"source": file, **fields}. Raises BridgeError for a wrong name."""
-    given = dict(given)
-    where = f"streams.{name}"
-    source = given.pop("source", name)
-    cls = rooms.load(f"{__package__}.streams", source, "Stream", where)
-    return config_lib.to_dataclass(cls, {"processor": processor, **given}, where)
+    fields = {key: value for key, value in given.items() if key != "source"}
+    fields["processor"] = processor
+    cls = stream_class(name, given)
+    return config_lib.to_dataclass(cls, fields, f"streams.{name}")
 
 
 def batches(

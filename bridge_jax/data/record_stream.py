@@ -32,7 +32,7 @@ class RecordStream(abc.ABC):
       data: the file or files, see `sources`.
       kind: the file of `sources` that reads them; by default what `data` looks like.
       images: folder that pictures are named from; that of `data` by default.
-      columns: name of a field here -> its name in the records.
+      columns: "image=photo,caption=alt": the records' own names of fields.
       seed: of their order.
       most_bad: largest share of the records that may be of no use.
     """
@@ -41,7 +41,7 @@ class RecordStream(abc.ABC):
     data: str = ""
     kind: str = ""
     images: str = ""
-    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    columns: str = ""
     seed: int = 0
     most_bad: float = 0.01
 
@@ -50,6 +50,7 @@ class RecordStream(abc.ABC):
             raise BridgeError(
                 f"streams of {type(self).__module__.rpartition('.')[2]} need data=FILE"
             )
+        _renamed(self.columns)
 
     def __call__(self, index: int) -> Row:
         return self.of(index, self.choices(index))
@@ -93,7 +94,7 @@ class RecordStream(abc.ABC):
         except BridgeError as error:
             bad.add("record", str(error))
             return None
-        for name, theirs in self.columns.items():
+        for name, theirs in _renamed(self.columns).items():
             if theirs in record:
                 record = {**record, name: record[theirs]}
         try:
@@ -133,6 +134,18 @@ class RecordStream(abc.ABC):
             return open_image(picture)
         except BridgeError as error:
             raise rejects.Useless("picture", f"{where}: {error}") from None
+
+
+@functools.lru_cache(8)
+def _renamed(columns: str) -> Mapping[str, str]:
+    """{"image": "photo"} of "image=photo". Raises BridgeError if it is written else."""
+    pairs = [pair.split("=") for pair in columns.split(",") if pair]
+    if not all(len(pair) == 2 and all(pair) for pair in pairs):
+        raise BridgeError(
+            f"columns {columns!r} is not written as image=photo,caption=alt: our name of"
+            " a field, then the records'"
+        )
+    return {ours.strip(): theirs.strip() for ours, theirs in pairs}
 
 
 @functools.lru_cache(8)

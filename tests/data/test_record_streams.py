@@ -147,8 +147,14 @@ def test_an_edit_without_a_caption_is_of_no_use(folder, capsys):
 
 def test_columns_name_fields_anew(folder):
     write(folder, [{"photo": "3.png", "alt": "a red cat"}])
-    row = stream(folder, "text_to_image", columns={"image": "photo", "caption": "alt"})
+    row = stream(folder, "text_to_image", columns="image=photo,caption=alt")
     assert "red cat" in PROCESSOR.mt5.decode(row(1)["t5_tokens"]).replace("▁", " ")
+
+
+def test_columns_that_say_nothing_are_refused(folder):
+    for columns in ("photo", "image=", "image=a=b"):
+        with pytest.raises(BridgeError, match="written as image=photo,caption=alt"):
+            stream(folder, "text_to_image", columns=columns)
 
 
 def test_documents_are_learnt_word_by_word(folder):
