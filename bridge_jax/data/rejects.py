@@ -7,7 +7,7 @@ from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
 
 LEAST = 100  # records are taken to have been read before a share means anything
-_TOLD = 20  # one by one; the rest are counted
+TOLD = 20  # one by one; the rest are counted
 
 
 class Rejects:
@@ -16,11 +16,15 @@ class Rejects:
     Attributes:
       most: the largest share of the records read that may be of no use.
       least: so many are taken to be read, even if fewer are.
+      tell: so many are told one by one.
       counts: reason -> number of records.
+      examples: reason -> the first of them.
     """
 
-    def __init__(self, most: float, least: int = LEAST):
-        self.most, self.least, self.counts = most, least, collections.Counter()
+    def __init__(self, most: float, least: int = LEAST, tell: int = TOLD):
+        self.most, self.least, self.tell = most, least, tell
+        self.counts: collections.Counter[str] = collections.Counter()
+        self.examples: dict[str, str] = {}
         self._read = 0
         self._lock = threading.Lock()
 
@@ -37,8 +41,9 @@ class Rejects:
         """
         with self._lock:
             self.counts[reason] += 1
+            self.examples.setdefault(reason, what)
             bad = self.counts.total()
-            if bad <= _TOLD:
+            if bad <= self.tell:
                 log.say(f"left out ({reason}): {what}")
             if bad > self.most * max(self._read, self.least):
                 raise BridgeError(
