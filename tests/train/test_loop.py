@@ -1,8 +1,8 @@
 import functools
 import json
-import time
 import os
 import signal
+import time
 
 import jax
 import jax.numpy as jnp
