@@ -77,6 +77,22 @@ def load_stream(
     return config_lib.to_dataclass(cls, fields, f"streams.{name}")
 
 
+def opened(
+    name: str, given: Mapping[str, Any], processor: processor_lib.Processor
+) -> tuple[Any, int]:
+    """The Stream of {"batch": rows, "source": file, **fields}, and its rows a batch.
+
+    A Stream that has a field `batch` is told; 0 is none. Raises BridgeError as
+    `load_stream`.
+    """
+    fields = dict(given)
+    size = fields.pop("batch", 0)
+    declared = dataclasses.fields(stream_class(name, fields))
+    if any(field.name == "batch" for field in declared):
+        fields["batch"] = size
+    return load_stream(name, fields, processor), size
+
+
 def batches(
     settings: Settings,
     processor: processor_lib.Processor,
@@ -90,14 +106,12 @@ def batches(
     """
     iterators = {}
     for name, given in settings.streams.items():
-        given = dict(given)
-        size = given.pop("batch", 0)
+        stream, size = opened(name, given, processor)
         if size < 1 or size % process_count:
             raise BridgeError(
                 f"streams.{name}.batch is {size}: give a positive multiple of the "
                 f"number of processes, {process_count}"
             )
-        stream = load_stream(name, given, processor)
         share = size // process_count
         place = functools.partial(_place, size, share, process_index)
         rows = grain.MapDataset.range(ENDLESS // process_count).map(place)

@@ -10,12 +10,15 @@ import numpy as np
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import epochs, rejects
+from bridge_jax.data.faults import Faults
+from bridge_jax.data.forms import captioned, edit, pictures
 from bridge_jax.data.images import size_of
 from bridge_jax.data.packed_stream import PackedStream
 from bridge_jax.data.record_stream import RecordStream
 from bridge_jax.data.segment_stream import SegmentStream
 
 SHOWN = 160  # characters of a value
+_PICTURES = (*captioned.PICTURES, *edit.SOURCES, *edit.TARGETS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +88,8 @@ def _of_records(stream: RecordStream, most: int) -> dict[str, Any]:
     bad, sizes = rejects.Rejects(1.0, tell=0), collections.defaultdict(list)
     first: dict[str, str] = {}
     for number in order.tolist():
-        for what, values in (stream.tried(number, _measure(stream), bad) or {}).items():
+        measured = stream.tried(number, _measure(stream, number), bad) or {}
+        for what, values in measured.items():
             sizes[what] += values
         if not first:
             first = _fields(stream, number)
@@ -108,7 +112,9 @@ def _of_records(stream: RecordStream, most: int) -> dict[str, Any]:
     }
 
 
-def _measure(stream: RecordStream) -> Callable[..., dict[str, list[float]]]:
+def _measure(
+    stream: RecordStream, number: int
+) -> Callable[..., dict[str, list[float]]]:
     """What measures a record: {what: values}; it raises Useless for one of no use."""
 
     def of_segments(where: str, record: Mapping[str, Any]) -> dict[str, list[float]]:
@@ -118,12 +124,16 @@ def _measure(stream: RecordStream) -> Callable[..., dict[str, list[float]]]:
         return {"tokens": [tokens], "patches": [patches], **_of_pictures(sides)}
 
     def of_rows(where: str, record: Mapping[str, Any]) -> dict[str, list[float]]:
-        made = stream.row(where, record, stream.choices(0))
-        found = {}
-        for name, value in made.items():
-            if name.endswith("_mask"):
-                found[name.removesuffix("_mask")] = [int(np.sum(value))]
-        return found
+        made = stream.row(where, record, stream.choices(number))
+        found = {
+            name.removesuffix("_mask"): [int(np.sum(value))]
+            for name, value in made.items()
+            if name.endswith("_mask")
+        }
+        homes = stream.homes
+        shown = [record[name] for name in _PICTURES if name in record]
+        seen = [pictures.read(one, homes, where, Faults()) for one in shown]
+        return found | _of_pictures([size_of(one) for one in seen])
 
     return of_segments if isinstance(stream, SegmentStream) else of_rows
 

@@ -41,8 +41,7 @@ def folder(tmp_path, monkeypatch):
 
 def found(source, **fields):
     settings = {"source": source, "data": "a.jsonl", "batch": 4, **fields}
-    given = {name: value for name, value in settings.items() if name != "batch"}
-    stream = pipeline.load_stream("main", given, PROCESSOR)
+    stream, _ = pipeline.opened("main", settings, PROCESSOR)
     return findings.of_stream("main", settings, stream, rows=3, records=1000)
 
 
@@ -67,6 +66,15 @@ def test_records_are_counted_and_measured(folder):
     text = lines.told(one)
     assert "of no use       2 (10.0%)" in text and "5.0 steps of 4 rows" in text
     assert f"rows of 96 are {np.mean(lengths) / 96:.0%} full" in text
+
+
+def test_pictures_are_measured_whatever_a_stream_makes_of_them(folder):
+    lines = [{"image": f"{n}.png", "caption": "red"} for n in range(3)]
+    (folder / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    record_stream.forget()
+    for source in ("images", "text_to_image", "text_to_image_aspects"):
+        one = found(source, image_size=32)
+        assert sorted(np.round(one.sizes["width : height"], 2)) == [0.75, 1.0, 1.5]
 
 
 def test_packed_rows_are_counted_as_they_are(folder):

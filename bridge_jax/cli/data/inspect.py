@@ -45,8 +45,7 @@ def run(args: argparse.Namespace) -> None:
     )
     found = []
     for name, given in streams.items():
-        fields = {key: value for key, value in given.items() if key != "batch"}
-        stream = pipeline.load_stream(name, fields, processor)
+        stream, _ = pipeline.opened(name, given, processor)
         one = findings.of_stream(name, given, stream, args.rows, args.records)
         print(lines.told(one))
         found.append(one)

@@ -4,6 +4,7 @@
         data="shards/*.tar")
 
 See `data/forms/captioned.py`. Of several captions one is chosen each time.
+`text_to_image_aspects` keeps pictures in about their aspect ratio.
 """
 
 import dataclasses
@@ -33,10 +34,12 @@ class Stream(record_stream.RecordStream):
     def row(self, where: str, record: Mapping[str, Any], choices: Choices) -> Row:
         made = self.understood(captioned.read, where, record)
         image = self.opened(made.image, where)
+        square = images.crop_square(image, self.image_size)
+        return {"images": square, **self.words(made, choices)}
+
+    def words(self, made: captioned.Captioned, choices: Choices) -> Row:
+        """Fields of a caption, for mT5 and BERT."""
         said = choices.choice(made.captions)
         text = "" if choices.coin(self.drop) else said
         bert = "" if choices.coin(self.drop_bert) else text
-        return {
-            "images": images.crop_square(image, self.image_size),
-            **self.processor.texts(text, bert),
-        }
+        return self.processor.texts(text, bert)
