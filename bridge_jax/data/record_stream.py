@@ -142,8 +142,8 @@ def _renamed(columns: str) -> Mapping[str, str]:
     pairs = [pair.split("=") for pair in columns.split(",") if pair]
     if not all(len(pair) == 2 and all(pair) for pair in pairs):
         raise BridgeError(
-            f"columns {columns!r} is not written as image=photo,caption=alt: our name of"
-            " a field, then the records'"
+            f"columns {columns!r} is not written as image=photo,caption=alt: our name"
+            " of a field, then the records'"
         )
     return {ours.strip(): theirs.strip() for ours, theirs in pairs}
 

@@ -1,4 +1,4 @@
-"""Findings as one self-contained page: figures, charts, and rows as a model gets them."""
+"""Findings as one self-contained page: figures, charts, and rows as models get them."""
 
 import io
 from collections.abc import Mapping, Sequence

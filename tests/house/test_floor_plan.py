@@ -61,7 +61,7 @@ MAY_IMPORT = {
         "train",
     },
     "bench": {"core", "sharding", "models", "checkpoint", "convert", "train"},
-    "inspection": {"core", "data", "eval.pages"},
+    "inspection": {"core", "data", "eval.pages.page", "eval.pages.curves"},
     "cli": set(),  # filled below: everything
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT) | {""}

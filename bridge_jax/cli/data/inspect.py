@@ -1,4 +1,4 @@
-"""What data holds, how long it is, what is wrong with it, and rows as a model gets them.
+"""What data holds, how long it is, what is wrong with it, and the rows it makes.
 
 Given a config it looks at each of its streams; given a file or folder, at what a stream
 with the defaults would make of it.

@@ -1,7 +1,8 @@
 """Films (MP4, MOV, MKV, WebM, AVI), read by PyAV: the extra `video`.
 
-Frames are decoded one after another up to the last that is wanted. Only the demuxer of
-the suffix is tried and only local files are opened: some formats are lists of addresses.
+Frames are decoded one after another up to the last that is wanted. Only the demuxer
+of the suffix is tried, and only local files are opened: some formats are lists of
+addresses.
 """
 
 from collections.abc import Sequence
