@@ -94,3 +94,8 @@ def parsed(piece: bytes, where: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise BridgeError(f"{where}: is no JSON object")
     return found
+
+
+def document(path: str) -> dict[str, Any]:
+    """The JSON object that a whole file is. Raises BridgeError if it is none."""
+    return parsed(bytes(opened(path).whole()), path)

@@ -20,7 +20,8 @@ READERS = {
 PICTURES = frozenset(
     (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 )
-METADATA = ("metadata.jsonl", "metadata.csv")  # of a folder of pictures
+# What Hugging Face has in a folder of pictures.
+METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 TFDS = ("dataset_info.json", "features.json")  # of a dataset's folder
 
 # Kinds that come in many files, and those that are one folder.

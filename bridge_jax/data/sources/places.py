@@ -67,6 +67,24 @@ def names(folder: str) -> list[str]:
     return sorted(name for name in found if not name.startswith("."))
 
 
+def walk(folder: str) -> Iterator[str]:
+    """Names below a folder, such as "a/b.jpg", of all files, hidden ones left out."""
+    with told(folder):
+        if is_elsewhere(folder):
+            files, inner = files_of(folder)
+            start = len(files._strip_protocol(inner).rstrip("/")) + 1
+            found = (one[start:] for one in files.find(inner))
+        else:
+            found = (
+                str(Path(home, name).relative_to(folder).as_posix())
+                for home, _, names in os.walk(folder)
+                for name in names
+            )
+        for name in found:
+            if not any(part.startswith(".") for part in name.split("/")):
+                yield name
+
+
 def matching(pattern: str) -> list[str]:
     """Paths that a pattern with *, ? or [...] stands for, sorted."""
     if not is_elsewhere(pattern):
