@@ -61,15 +61,18 @@ class Source:
     """
 
     def __init__(self, path: str):
-        found = Faults()
+        self._path, found = path, Faults()
         listed = images(path, found)
         found.stop()
         self._records = packed.Records(
             {
-                "where": where,
+                "place": where.removeprefix(path),
                 "file_name": image.get("file_name"),
                 "id": image["id"],
-                "said": [(place, one.get("caption")) for place, one in annotations],
+                "said": [
+                    (place.removeprefix(path), one.get("caption"))
+                    for place, one in annotations
+                ],
             }
             for where, image, annotations in listed
         )
@@ -79,9 +82,9 @@ class Source:
 
     def __getitem__(self, index: int) -> tuple[str, dict[str, Any]]:
         found, kept = Faults(), self._records[index]
-        where = kept["where"]
+        where = self._path + kept["place"]
         name = fields.word(kept, "file_name", where, found)
-        said = [(place, {"caption": one}) for place, one in kept["said"]]
+        said = [(self._path + at, {"caption": one}) for at, one in kept["said"]]
         told = captions(said, where, found)
         found.stop()
         return where, {"image": name, "captions": told, "id": kept["id"]}

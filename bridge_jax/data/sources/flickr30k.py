@@ -33,12 +33,12 @@ class Source:
     """
 
     def __init__(self, path: str):
-        found = Faults()
+        self._path, found = path, Faults()
         text = bytes_of.text(bytes(bytes_of.opened(path).whole()), path)
         images: dict[str, dict[str, Any]] = {}
         for number, name, caption in _rows(text.removeprefix("\ufeff"), path, found):
             image = images.setdefault(
-                name, {"where": f"{path}:{number}", "image": name, "captions": []}
+                name, {"line": number, "image": name, "captions": []}
             )
             image["captions"].append(caption)
         found.stop()
@@ -49,7 +49,7 @@ class Source:
 
     def __getitem__(self, index: int) -> tuple[str, dict[str, Any]]:
         record = self._records[index]
-        where = record.pop("where")
+        where = f"{self._path}:{record.pop('line')}"
         empty = [i for i, one in enumerate(record["captions"]) if not one]
         if empty:
             raise BridgeError(

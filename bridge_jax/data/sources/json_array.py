@@ -29,7 +29,7 @@ class Source:
         places = array.array("q")
         for pair in self._objects(self._bytes.whole()):
             places.extend(pair)
-        return {"ends": np.asarray(places, np.int64).reshape(-1, 2)}
+        return {"ends": np.array(places, np.int64).reshape(-1, 2)}
 
     def _objects(self, text):
         depth, start, after = 0, 0, 0

@@ -51,18 +51,21 @@ class Source:
     """
 
     def __init__(self, path: str):
-        path, split = shards.split_of(path)
+        self._path, split = shards.split_of(path)
         found = Faults()
-        listed = images(path, split.split("+") if split else (), found)
+        listed = images(self._path, split.split("+") if split else (), found)
         found.stop()
-        self._records = packed.Records(_small(where, one) for where, one in listed)
+        self._records = packed.Records(
+            _small(one) | {"place": where.removeprefix(self._path)}
+            for where, one in listed
+        )
 
     def __len__(self) -> int:
         return len(self._records)
 
     def __getitem__(self, index: int) -> tuple[str, dict[str, Any]]:
         found, kept = Faults(), self._records[index]
-        where = kept["where"]
+        where = self._path + kept["place"]
         name = fields.word(kept, "filename", where, found)
         said = captions(kept, where, found)
         found.stop()
@@ -77,7 +80,7 @@ class Source:
         }
 
 
-def _small(where: str, record: Mapping[str, Any]) -> dict[str, Any]:
+def _small(record: Mapping[str, Any]) -> dict[str, Any]:
     """What a record is made of, right or wrong; without the words of each sentence."""
     sentences = record.get("sentences")
     if isinstance(sentences, list):
@@ -87,4 +90,4 @@ def _small(where: str, record: Mapping[str, Any]) -> dict[str, Any]:
         ]
     kept = {name: record.get(name) for name in ("filename", "filepath", "split")}
     number = record.get("cocoid", record.get("imgid"))
-    return kept | {"id": number, "sentences": sentences, "where": where}
+    return kept | {"id": number, "sentences": sentences}

@@ -28,6 +28,7 @@ TFDS = ("dataset_info.json", "features.json")  # of a dataset's folder
 _SHARDS = (".parquet", ".tar", ".array_record", ".arrayrecord", ".jsonl", ".json")
 _FOLDERS = ("tfds", "image_folder")
 _NUMBERED = re.compile(r"-\d+-of-\d+$")
+_LOST_SLASH = re.compile(r"([a-z][a-z0-9]+):/([^/].*)")  # of a Path
 _PEEK = 1 << 16
 
 
@@ -55,7 +56,9 @@ def kind_of(path: str) -> str:
     if suffix not in READERS:
         raise BridgeError(f"{path}: records are read from {', '.join(READERS)}")
     if not places.is_file(path):
-        raise BridgeError(f"{path}: no such file")
+        lost = _LOST_SLASH.match(path)
+        hint = f" (as a text it is {lost[1]}://{lost[2]})" if lost else ""
+        raise BridgeError(f"{path}: no such file{hint}")
     return _of_json(path) if suffix == ".json" else READERS[suffix]
 
 

@@ -30,8 +30,8 @@ class Lines:
                 lines.append(number)
             at, number = end + 1, number + 1
         return {
-            "starts": np.asarray(starts, np.int64),
-            "lines": np.asarray(lines, np.int64),
+            "starts": np.array(starts, np.int64),
+            "lines": np.array(lines, np.int64),
         }
 
     def __len__(self) -> int:

@@ -48,4 +48,4 @@ def texts(given: Iterable[str]) -> Texts:
     for one in given:
         letters += one.encode("utf-8", "surrogateescape")
         ends.append(len(letters))
-    return Texts(np.frombuffer(bytes(letters), np.uint8), np.asarray(ends, np.int64))
+    return Texts(np.frombuffer(bytes(letters), np.uint8), np.array(ends, np.int64))

@@ -177,10 +177,10 @@ class _Shard:
     def arrays(self) -> dict[str, np.ndarray]:
         keys = packed.texts(self.keys)
         return {
-            "starts": np.asarray(self.starts, np.int64),
-            "sizes": np.asarray(self.sizes, np.int64),
-            "kinds": np.asarray(self.kinds, np.uint16),
-            "firsts": np.asarray([*self.firsts, len(self.starts)], np.int64),
+            "starts": np.array(self.starts, np.int64),
+            "sizes": np.array(self.sizes, np.int64),
+            "kinds": np.array(self.kinds, np.uint16),
+            "firsts": np.append(np.array(self.firsts, np.int64), len(self.starts)),
             "keys": keys.letters,
             "key_ends": keys.ends,
             "extensions": _bytes(json.dumps(list(self.extensions))),
