@@ -61,15 +61,36 @@ class Batches:
             iterator.set_state(state[name])
 
 
+def stream_class(name: str, given: Mapping[str, Any]) -> type:
+    """The Stream that {"source": file} names. Raises BridgeError if there is none."""
+    source = given.get("source", name)
+    return rooms.load(f"{__package__}.streams", source, "Stream", f"streams.{name}")
+
+
 def load_stream(
     name: str, given: Mapping[str, Any], processor: processor_lib.Processor
 ) -> Any:
     """The Stream of {"source": file, **fields}. Raises BridgeError for a wrong name."""
-    given = dict(given)
-    where = f"streams.{name}"
-    source = given.pop("source", name)
-    cls = rooms.load(f"{__package__}.streams", source, "Stream", where)
-    return config_lib.to_dataclass(cls, {"processor": processor, **given}, where)
+    fields = {key: value for key, value in given.items() if key != "source"}
+    fields["processor"] = processor
+    cls = stream_class(name, given)
+    return config_lib.to_dataclass(cls, fields, f"streams.{name}")
+
+
+def opened(
+    name: str, given: Mapping[str, Any], processor: processor_lib.Processor
+) -> tuple[Any, int]:
+    """The Stream of {"batch": rows, "source": file, **fields}, and its rows a batch.
+
+    A Stream that has a field `batch` is told; 0 is none. Raises BridgeError as
+    `load_stream`.
+    """
+    fields = dict(given)
+    size = fields.pop("batch", 0)
+    declared = dataclasses.fields(stream_class(name, fields))
+    if any(field.name == "batch" for field in declared):
+        fields["batch"] = size
+    return load_stream(name, fields, processor), size
 
 
 def batches(
@@ -85,14 +106,12 @@ def batches(
     """
     iterators = {}
     for name, given in settings.streams.items():
-        given = dict(given)
-        size = given.pop("batch", 0)
+        stream, size = opened(name, given, processor)
         if size < 1 or size % process_count:
             raise BridgeError(
                 f"streams.{name}.batch is {size}: give a positive multiple of the "
                 f"number of processes, {process_count}"
             )
-        stream = load_stream(name, given, processor)
         share = size // process_count
         place = functools.partial(_place, size, share, process_index)
         rows = grain.MapDataset.range(ENDLESS // process_count).map(place)

@@ -20,6 +20,7 @@ from bridge_jax.data import (
     patches,
     positions,
     rows,
+    shorten,
     templates,
     text_encoding,
     tokens,
@@ -184,6 +185,12 @@ class Processor:
             messages.append({"role": "assistant", "content": reply})
         return self.render(messages, grids, answer=reply is None)
 
+    def drawable(self, caption: str) -> str:
+        """As many leading words as both the aligner's memory and mT5 have room for."""
+        frame = len(self.mt5.prefix) + len(self.mt5.suffix)
+        read = shorten.to_tokens(self.llm, caption, self.config.memory_length)
+        return shorten.to_tokens(self.mt5, read, self.config.t5_length - frame)
+
     # --- pictures ---------------------------------------------------------------
 
     @functools.cached_property
@@ -194,6 +201,15 @@ class Processor:
     def look_at(self, image: np.ndarray) -> rows.Picture:
         """uint8 [H, W, 3] -> (patches [P, D] float32, grid); see `layouts`."""
         return self.patches(self.layout(image))
+
+    def grid(self, height: int, width: int) -> chat.Grid:
+        """(t, h, w) in patches of `look_at` of a picture of that size.
+
+        Raises:
+          BridgeError: the layout refuses such a picture.
+        """
+        frames, tall, wide = self.layout.shape(height, width)
+        return frames, tall // self.config.patch, wide // self.config.patch
 
     def patches(self, frames: np.ndarray) -> rows.Picture:
         """Frames uint8 [F, h, w, 3] of one picture -> as `look_at`, grid (F, ...)."""

@@ -61,6 +61,7 @@ MAY_IMPORT = {
         "train",
     },
     "bench": {"core", "sharding", "models", "checkpoint", "convert"},
+    "inspection": {"core", "data", "eval.pages"},
     "cli": set(),  # filled below: everything
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT) | {""}

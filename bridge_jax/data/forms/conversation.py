@@ -16,8 +16,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bridge_jax.data import chat, fields
+from bridge_jax.data import chat, images
 from bridge_jax.data.faults import Faults
+from bridge_jax.data.forms import pictures, words
 
 MARK = "<image>"
 _NAMES = {"human": "user", "gpt": "assistant"}
@@ -25,10 +26,10 @@ _NAMES = {"human": "user", "gpt": "assistant"}
 
 @dataclasses.dataclass(frozen=True)
 class Conversation:
-    """Messages, the files of the pictures that they show, and what was said."""
+    """Messages, the pictures that they show, and what was said."""
 
     messages: tuple[chat.Message, ...]
-    images: tuple[Path, ...]
+    images: tuple[images.Source, ...]
 
     @property
     def replies(self) -> str:
@@ -38,15 +39,15 @@ class Conversation:
 
 
 def read(
-    record: Mapping[str, Any], home: Path, where: str, found: Faults
+    record: Mapping[str, Any], homes: Sequence[Path], where: str, found: Faults
 ) -> Conversation:
     """The conversation of a record; what is wrong with it goes to `found`.
 
     Args:
-      home: folder that the pictures are named from.
+      homes: folders that the pictures are named from.
     """
-    names = _picture_names(record)
-    pictures = tuple(fields.picture(name, [home], where, found) for name in names)
+    names = _pictures(record)
+    seen = tuple(pictures.read(name, homes, where, found) for name in names)
     messages = []
     for number, (role, content) in enumerate(_turns(record, where, found)):
         place = f"{where}: message {number}"
@@ -56,20 +57,21 @@ def read(
         if parts is None:
             found.add(place, "its content is neither text nor parts of text and image")
         else:
+            words.check("".join(_words(parts)), place, found)
             messages.append({"role": role, "content": parts})
-    made = Conversation(tuple(messages), pictures)
+    made = Conversation(tuple(messages), seen)
     shown = sum(p["type"] == "image" for m in messages for p in m["content"])
-    if shown != len(pictures):
-        found.add(where, f"{shown} images are mentioned and {len(pictures)} given")
+    if shown != len(seen):
+        found.add(where, f"{shown} images are mentioned and {len(seen)} given")
     if not made.replies.strip():
         found.add(where, "the assistant says nothing")
     return made
 
 
-def _picture_names(record: Mapping[str, Any]) -> list[Any]:
+def _pictures(record: Mapping[str, Any]) -> list[Any]:
     given = record.get("images", record.get("image"))
     if given is None:
-        return []
+        given = [record[name] for name in pictures.SUFFIXES if name in record]
     return given if isinstance(given, list) else [given]
 
 
