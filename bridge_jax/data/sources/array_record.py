@@ -6,10 +6,10 @@
                             bytes that are UTF-8 become texts. A dataset of TFDS is
                             better read by its folder, which knows the features
 
-Write with `ArrayRecordWriter(path, "group_size:1")`: larger groups save little room, and
-all of a group is unpacked for one record. Chunks have check sums, so a flipped bit is
-told by the record it hits. One reader a process and file, the last 64 of them, shared by
-its threads; its index (about eight bytes a record) is all that is in memory.
+Write with `ArrayRecordWriter(path, "group_size:1")`: larger groups save little room,
+and all of a group is unpacked for one record. Chunks have check sums, so a flipped bit
+is told by the record it hits. One reader a process and file, the last 64 of them,
+shared by its threads; its index (about eight bytes a record) is all that is in memory.
 
 The package reads files of this machine alone: copy others, or mount their bucket.
 """

@@ -1,8 +1,8 @@
 """A folder of pictures with what is said of them.
 
-    metadata.jsonl, .csv or .parquet     as Hugging Face's imagefolder: a line a picture,
-                                         {"file_name": "a/1.jpg", "text": "A cat."}
-    a/1.jpg + a/1.txt (or .caption)      a caption beside each, at any depth
+    metadata.jsonl, .csv, .parquet     as Hugging Face's imagefolder: a line a picture,
+                                       {"file_name": "a/1.jpg", "text": "A cat."}
+    a/1.jpg + a/1.txt (or .caption)    a caption beside each, at any depth
 
 The first is taken if it is there. A record is {"image": "a/1.jpg", "caption": ...} with
 all other fields of the line; where there is neither "caption" nor "captions", "text" is

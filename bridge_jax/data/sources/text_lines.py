@@ -1,4 +1,8 @@
-"""A text a line, such as a file of prompts: {"prompt": LINE}, without its margins."""
+"""A text a line, without its margins: {"text": LINE, "prompt": LINE}.
+
+It has both names, since a line is a text to those who learn to write, and a prompt to
+those who draw (GenEval's own file is one of JSON lines).
+"""
 
 from typing import Any
 
@@ -12,4 +16,5 @@ class Source(Lines):
     def __getitem__(self, index: int) -> tuple[str, dict[str, Any]]:
         where, piece = self.line(index)
         line = bytes_of.text(piece, where).removeprefix("\ufeff")
-        return where, {"prompt": line.strip()}
+        said = line.strip()
+        return where, {"text": said, "prompt": said}

@@ -22,8 +22,8 @@ regular files count. Two files of one extension in a sample make it no record. U
 webdataset we merge json, leave "__url__" out, and want plain tars.
 
 Nothing is unpacked: headers are walked once (see `tar_headers.py`) and what is found is
-kept. A tar that is cut short serves its whole records, and it is told each time. Memory:
-its key and 16 bytes a record, and 18 a file in it.
+kept. A tar that is cut short serves its whole records, and it is told each time.
+Memory: its key and 16 bytes a record, and 18 a file in it.
 """
 
 import array

@@ -89,7 +89,7 @@ LISTED["annotations"] = [{"image_id": 1, "caption": "A."}]
     [
         ("d/a.jsonl", "\n".join(map(json.dumps, RECORDS)).encode(), RECORDS),
         ("d/a.json", json.dumps(RECORDS).encode(), RECORDS),
-        ("d/a.txt", b"one\n\ntwo", [{"prompt": "one"}, {"prompt": "two"}]),
+        ("d/a.txt", b"one\n\n two", [{"text": x, "prompt": x} for x in ("one", "two")]),
         ("d/a.tar", tar(RECORDS), samples(RECORDS)),
         ("d/a.parquet", table(RECORDS), RECORDS),
         (

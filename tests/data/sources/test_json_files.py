@@ -71,7 +71,9 @@ def test_a_text_a_line(tmp_path):
     lines = ["a red circle", "", "  zwei gr\u00fcne Ringe \r", "three"]
     (tmp_path / "a.txt").write_bytes("\ufeff".encode() + "\n".join(lines).encode())
     said = ["a red circle", "zwei gr\u00fcne Ringe", "three"]
-    source = source_checks.holds(tmp_path / "a.txt", [{"prompt": one} for one in said])
+    source = source_checks.holds(
+        tmp_path / "a.txt", [{"text": one, "prompt": one} for one in said]
+    )
     assert source[1][0] == f"{tmp_path / 'a.txt'}:3"
     (tmp_path / "b.txt").write_bytes(b"good\n\xff\n")
     source = sources.open_source(tmp_path / "b.txt")

@@ -54,7 +54,7 @@ def of_json_array(folder):
 def of_text_lines(folder):
     path = folder / "a.txt"
     path.write_text("\n".join(f"{CAPTION} {i}" for i in range(COUNT)))
-    return path, lambda i: {"prompt": f"{CAPTION} {i}"}
+    return path, lambda i: dict.fromkeys(("text", "prompt"), f"{CAPTION} {i}")
 
 
 def of_parquet(folder):
