@@ -84,7 +84,12 @@ class _Beside:
         alone = [stem for stem in captions if stem not in stems]
         if alone and pictures:
             log.say(
-                f"{folder}: {len(alone)} captions have no picture, {min(alone)} for one"
+                f"{folder}: {len(alone)} captions have no picture, {min(alone)!r} for one"
+            )
+        if not pictures:
+            raise BridgeError(
+                f"{folder}: holds no pictures; files of records in its folders are"
+                f" named so: {places.below(folder, '**/*.tar')}"
             )
         self._names = packed.texts(pictures)
         kind = (captions.get(_parted(name)[0], -1) for name in pictures)
@@ -96,7 +101,7 @@ class _Beside:
 
     def __getitem__(self, index: int) -> tuple[str, dict[str, Any]]:
         name = self._names[index]
-        where = places.below(self._folder, name)
+        where = places.shown(places.below(self._folder, name))
         record = {"image": name}
         if self._labels:
             record["label"] = name.split("/")[0]
@@ -105,10 +110,11 @@ class _Beside:
             return where, record
         beside = places.below(self._folder, _parted(name)[0] + BESIDE[kind])
         with places.opened(beside) as file, places.told(beside):
-            text = bytes_of.text(file.read(), beside).removeprefix("\ufeff")
+            said = file.read()
+        text = bytes_of.text(said, places.shown(beside)).removeprefix("\ufeff")
         said = [line.strip() for line in text.splitlines() if line.strip()]
         if not said:
-            raise BridgeError(f"{where}: its caption {beside} says nothing")
+            raise BridgeError(f"{where}: its caption says nothing")
         told = {"caption": said[0]} if len(said) == 1 else {"captions": said}
         return where, record | told
 

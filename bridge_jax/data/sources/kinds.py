@@ -92,9 +92,10 @@ def in_folder(folder: str, kind: str = "") -> list[str]:
     if not found:
         raise BridgeError(f"{folder}: holds no {kind or 'records'} that are known")
     if len(found) > 1:
+        suffix = suffix_of(min(found.values())[0])
         raise BridgeError(
             f"{folder}: holds {' and '.join(sorted(found))}; name one of these kinds,"
-            f" or its files: {places.below(folder, '*' + suffix_of(name))}"
+            f" or its files, such as {places.below(folder, '*' + suffix)}"
         )
     return next(iter(found.values()))
 

@@ -27,6 +27,11 @@ def below(folder: str, name: str) -> str:
     return f"{folder.rstrip('/')}/{name}" if folder else name
 
 
+def shown(name: str) -> str:
+    """A name as it can be printed: one that is no Unicode has its bytes spelt out."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def is_file(path: str) -> bool:
     if is_elsewhere(path):
         with told(path):

@@ -86,7 +86,7 @@ class Source:
     def __getitem__(self, index: int) -> tuple[str, dict[str, Any]]:
         index = range(len(self))[index]
         key = self._keys[index]
-        where = f"{self._bytes.path}: record {index} ({key})"
+        where = f"{self._bytes.path}: record {index} ({places.shown(key)})"
         first, end = (int(self._firsts[i]) for i in (index, index + 1))
         # One piece: from elsewhere it comes at once.
         start = int(self._starts[first])

@@ -67,7 +67,9 @@ def test_all_that_hold_nothing_are_told_at_once(folder):
 
 def test_a_folder_of_two_kinds_wants_one_named(folder):
     (folder / "a.json").write_text('[{"file": "json"}]')
-    with pytest.raises(BridgeError, match="json_array and json_lines; name one"):
+    with pytest.raises(
+        BridgeError, match="json_array and json_lines; name one.*[*].json"
+    ):
         sources.open_source(folder)
     source_checks.holds(folder, records(range(12)), "json_lines")
     source_checks.holds(folder, [{"file": "json"}], "json_array")
@@ -113,3 +115,12 @@ def test_what_cannot_be_read_by_number_says_the_way_out(tmp_path):
     (tmp_path / "a.jsonl").write_text("{}")
     with pytest.raises(BridgeError, match=r"no module .*json_line; did you|json_lines"):
         sources.open_source(tmp_path / "a.jsonl", "json_line")
+
+
+def test_folders_of_folders(folder, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    (home / "a/b").mkdir(parents=True)
+    (home / "a/b/c.jsonl").write_text('{"a": 1}')
+    with pytest.raises(BridgeError, match=r"holds no pictures.*/\*\*/\*.tar"):
+        sources.open_source(home)
+    source_checks.holds(home / "**/*.jsonl", [{"a": 1}])

@@ -268,3 +268,11 @@ def test_large_files_are_found_by_their_size():
         first, last = tar_headers.walk(read, size, "a.tar")
         assert first == tar_headers.Member("a.bin", len(head), 9 << 30)
         assert last == tar_headers.End(len(head) + info.size)
+
+
+def test_names_that_are_no_unicode_can_be_told(tmp_path):
+    name = b"\xff\xfe.txt".decode("utf-8", "surrogateescape")
+    path = tar(tmp_path / "a.tar", [(name, b"A")], tarfile.GNU_FORMAT)
+    where, record = sources.open_source(path)[0]
+    assert record == {"__key__": name[:2], "txt": "A"}
+    assert where.encode().endswith(rb"(\udcff\udcfe)")
