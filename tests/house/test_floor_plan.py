@@ -60,7 +60,7 @@ MAY_IMPORT = {
         "plan",
         "train",
     },
-    "bench": {"core", "sharding", "models", "checkpoint", "convert"},
+    "bench": {"core", "sharding", "models", "checkpoint", "convert", "train"},
     "inspection": {"core", "data", "eval.pages"},
     "cli": set(),  # filled below: everything
 }

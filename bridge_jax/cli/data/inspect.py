@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bridge_jax.cli import arguments, outputs, resolve
+from bridge_jax.cli import arguments, outputs
 from bridge_jax.core.errors import BridgeError
 
 
@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _read(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """(fields of the processor, {stream: settings})."""
+    from bridge_jax.cli import resolve
     from bridge_jax.core import config as config_lib
 
     if args.config.partition(":")[0].endswith(".py"):
