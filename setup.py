@@ -40,8 +40,8 @@ EXTRAS = {
     "plan-gpu": ["jax-cuda12-plugin", "jax-cuda12-pjrt"],
     # The plots of `bridge ablate`.
     "lab": ["matplotlib>=3.9"],
-    # Records in files of others (`data/sources`); both come with tfds and grain today.
-    "data": ["array_record>=0.8", "pyarrow>=18"],
+    # Records in files of others (`data/sources`); all come with tfds, grain and flax.
+    "data": ["array_record>=0.8", "msgpack>=1", "pyarrow>=18"],
     # Files in gs://; s3fs, adlfs, ... do the same for other schemes.
     "gcs": ["gcsfs>=2024.6"],
     "test": [

@@ -83,9 +83,8 @@ class _Beside:
         stems = {_parted(name)[0] for name in pictures}
         alone = [stem for stem in captions if stem not in stems]
         if alone and pictures:
-            log.say(
-                f"{folder}: {len(alone)} captions have no picture, {min(alone)!r} for one"
-            )
+            one = min(alone)
+            log.say(f"{folder}: {len(alone)} captions have no picture, one is {one!r}")
         if not pictures:
             raise BridgeError(
                 f"{folder}: holds no pictures; files of records in its folders are"

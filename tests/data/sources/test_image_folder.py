@@ -48,7 +48,7 @@ def test_captions_that_are_none(folder, capsys):
     for i, told in ((0, "a.txt: is no UTF-8"), (1, "b.PNG: its caption .* nothing")):
         with pytest.raises(BridgeError, match=told):
             source[i]
-    assert "1 captions have no picture, 'lost' for one" in capsys.readouterr().out
+    assert "1 captions have no picture, one is 'lost'" in capsys.readouterr().out
     (folder / "a.txt").unlink()
     with pytest.raises(BridgeError, match="a.txt: no such file"):
         source[0]
