@@ -67,8 +67,4 @@ def expected(i):
     return given(i) | {
         "image": picture(i, 5 + i),
         "images": [picture(j, 4) for j in range(i % 3)],
-        "captions": {
-            "id": list(range(i % 4)),
-            "text": [f"é {j}" for j in range(i % 4)],
-        },
     }

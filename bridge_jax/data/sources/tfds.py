@@ -10,7 +10,7 @@ must be only one. Names are never downloaded here.
 
 Pictures are arrays, uint8 [H, W, C], as TFDS decodes them; texts are str; other byte
 strings are texts where they are UTF-8; single numbers are Python's; tensors are arrays;
-a Sequence of a dict is a dict of lists. Memory: what TFDS holds, by shard.
+a Sequence of dicts is a list of them. Memory: what TFDS holds, by shard.
 
 A dataset of one's own, in my_captions.py:
 
@@ -116,7 +116,12 @@ def _check(files: Any) -> None:
 def _plain(value: Any, feature: Any, where: str) -> Any:
     """Plain Python, but for arrays of numbers."""
     if isinstance(value, dict):
-        inner = dict(getattr(feature, "feature", feature).items())  # of a Sequence
+        within = getattr(feature, "feature", None)
+        if within is not None:  # TFDS has a Sequence of dicts as a dict of columns
+            rows = zip(*value.values(), strict=True)
+            made = [dict(zip(value, row, strict=True)) for row in rows]
+            return [_plain(one, within, where) for one in made]
+        inner = dict(feature.items())
         return {
             name: _plain(one, inner.get(name), f"{where} {name}")
             for name, one in value.items()
