@@ -56,6 +56,8 @@ EXTRAS = {
     ],
     # Other implementations to compare with, in tests alone.
     "parity": ["torch>=2.8", "diffusers>=0.36"],
+    # Films as training data; animated pictures need nothing.
+    "video": ["av>=14"],
     # Our models in lmms-eval, which finds them by the entry point below.
     "lmms": ["lmms_eval>=0.7"],
 }

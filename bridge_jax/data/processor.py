@@ -15,6 +15,7 @@ import numpy as np
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import (
     chat,
+    images,
     instructions,
     layouts,
     patches,
@@ -117,17 +118,20 @@ class Processor:
         messages: Sequence[chat.Message],
         grids: Sequence[chat.Grid] = (),
         *,
+        videos: Sequence[chat.Grid] = (),
         answer: bool = False,
         begins: bool = True,
     ) -> chat.Row:
         """One conversation, or what follows in one where it does not begin here.
 
-        `answer` opens the assistant's turn at its end.
+        `grids` are of its pictures, `videos` of its videos; `answer` opens the
+        assistant's turn at its end.
         """
         return chat.render(
             self.llm,
             messages,
             image_grids=grids,
+            video_grids=videos,
             system=self.words.system if begins else None,
             generation_prompt=answer,
             merge=self.config.merge,
@@ -216,6 +220,32 @@ class Processor:
         c = self.config
         shown = np.repeat(frames, c.temporal, axis=0)
         return patches.to_patches(shown, c.patch, c.temporal, c.merge)
+
+    def watch(self, frames: np.ndarray, most: int) -> rows.Picture:
+        """uint8 [F, H, W, 3] of a video -> as `look_at`, in at most `most` patches.
+
+        Frames keep their aspect ratio and the limits of single pictures. Raises
+        BridgeError for shapes that are refused.
+        """
+        c = self.config
+        _, tall, wide = self.video_grid(*frames.shape[:3], most)
+        size = tall * c.patch, wide * c.patch
+        shown = np.stack([images.resize(frame, *size) for frame in frames])
+        return patches.to_patches(shown, c.patch, c.temporal, c.merge)
+
+    def video_grid(self, frames: int, height: int, width: int, most: int) -> chat.Grid:
+        """(t, h, w) in patches of `watch`. Raises BridgeError as that does."""
+        c = self.config
+        time = -(-frames // c.temporal)
+        pixels = min(c.max_pixels, most // time * c.patch**2)
+        unit = c.patch * c.merge
+        if pixels < unit * unit:
+            raise BridgeError(
+                f"{frames} frames do not fit into {most} patches; take fewer of them"
+            )
+        least = min(c.min_pixels, pixels)
+        tall, wide = images.smart_resize(height, width, unit, least, pixels)
+        return time, tall // c.patch, wide // c.patch
 
     @property
     def patch_width(self) -> int:

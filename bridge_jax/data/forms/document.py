@@ -22,10 +22,17 @@ class Document:
     """Attributes:
     parts: of `chat.document`, in reading order.
     images: of its image parts, in order.
+    videos: none.
     """
 
     parts: tuple[Mapping[str, str], ...]
     images: tuple[images.Source, ...]
+    videos: tuple[Path, ...] = ()
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """ "image" of each, in order of appearance."""
+        return ("image",) * len(self.images)
 
 
 def read(

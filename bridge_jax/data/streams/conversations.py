@@ -14,6 +14,7 @@ from typing import Any
 from bridge_jax.data import chat, segment_stream
 from bridge_jax.data.forms import conversation
 from bridge_jax.data.rejects import Useless
+from bridge_jax.data.segment_stream import Grids
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,22 +28,24 @@ class Stream(segment_stream.SegmentStream):
         return self.understood(conversation.read, where, record)
 
     def fitted(
-        self, made: conversation.Conversation, grids: Sequence[chat.Grid], where: str
+        self, made: conversation.Conversation, grids: Grids, where: str
     ) -> chat.Row:
-        kept, used, shown = [], 0, 0
+        kept, used = [], 0
+        shown = dict.fromkeys(grids, 0)
         for turn in _turns(made.messages):
             # Before it is tokenized, which may take long.
             if sum(map(_characters, turn)) > segment_stream.CHARACTERS * self.length:
                 break
-            count = sum(map(_pictures, turn))
+            stops = {kind: n + _count(turn, kind) for kind, n in shown.items()}
+            mine = {kind: grids[kind][shown[kind] : stops[kind]] for kind in shown}
             row = self.processor.render(
-                turn, grids[shown : shown + count], begins=not kept
+                turn, mine["image"], videos=mine["video"], begins=not kept
             )
             if used + len(row.tokens) > self.length:
                 break
             kept.append(row)
-            used, shown = used + len(row.tokens), shown + count
-        if kept and shown == len(grids):
+            used, shown = used + len(row.tokens), stops
+        if kept and shown == {kind: len(some) for kind, some in grids.items()}:
             return chat.follow(kept)
         what = "its pictures and their turns do not fit" if kept else "no turn fits"
         raise Useless("length", f"{where}: {what} into {self.length} tokens")
@@ -58,8 +61,8 @@ def _turns(messages: Sequence[chat.Message]) -> Iterator[list[chat.Message]]:
             turn = []
 
 
-def _pictures(message: chat.Message) -> int:
-    return sum(part["type"] == "image" for part in message["content"])
+def _count(turn: Sequence[chat.Message], kind: str) -> int:
+    return sum(part["type"] == kind for message in turn for part in message["content"])
 
 
 def _characters(message: chat.Message) -> int:

@@ -8,12 +8,13 @@ puts several into a row, which is what pretraining wants.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from bridge_jax.data import chat, segment_stream
 from bridge_jax.data.forms import document
 from bridge_jax.data.rejects import Useless
+from bridge_jax.data.segment_stream import Grids
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,12 +24,10 @@ class Stream(segment_stream.SegmentStream):
     def read(self, where: str, record: Mapping[str, Any]) -> document.Document:
         return self.understood(document.read, where, record)
 
-    def fitted(
-        self, made: document.Document, grids: Sequence[chat.Grid], where: str
-    ) -> chat.Row:
+    def fitted(self, made: document.Document, grids: Grids, where: str) -> chat.Row:
         size = sum(len(part.get("text", "")) for part in made.parts)
         if size <= segment_stream.CHARACTERS * self.length:
-            row = self.processor.document(made.parts, grids)
+            row = self.processor.document(made.parts, grids["image"])
             if len(row.tokens) <= self.length:
                 return row
         raise Useless("length", f"{where}: it does not fit into {self.length} tokens")

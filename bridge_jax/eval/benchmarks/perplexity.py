@@ -109,4 +109,7 @@ def _item(record: Mapping[str, Any], home: Path, where: str, found: Faults) -> I
     key = answer_files.key_of(record)
     if "text" in record:
         return Item(fields.word(record, "text", where, found), None, key)
-    return Item("", conversation.read(record, [home], where, found), key)
+    made = conversation.read(record, [home], where, found)
+    if made.videos:
+        found.add(where, "has videos, and perplexity is of text and pictures alone")
+    return Item("", made, key)
