@@ -59,15 +59,15 @@ def texts(record: Record, name: str, where: str, faults: Faults) -> tuple[str, .
     return ()
 
 
-def picture(name: Any, homes: Sequence[Path], where: str, faults: Faults) -> Path:
+def picture(name: Any, homes: Sequence[str | Path], where: str, faults: Faults) -> Path:
     """The file of that name in the first of `homes` that has it."""
     if not isinstance(name, str) or not name:
         faults.add(where, "the name of the picture is missing or no text")
         return Path()
     for home in homes:
-        if (home / name).is_file():
-            return home / name
-    looked = " or ".join(dict.fromkeys(str(home) for home in homes))
+        if Path(home, name).is_file():
+            return Path(home, name)
+    looked = " or ".join(dict.fromkeys(str(home) or "." for home in homes))
     faults.add(where, f"there is no picture {name} in {looked}")
     return Path()
 

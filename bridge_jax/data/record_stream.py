@@ -9,7 +9,6 @@ import abc
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +18,7 @@ from bridge_jax.data import epochs, processor, rejects, sources
 from bridge_jax.data.faults import Faults
 from bridge_jax.data.images import Source, open_image
 from bridge_jax.data.shapes.stream import Stream as Choices
+from bridge_jax.data.sources import places, shards
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -31,7 +31,8 @@ class RecordStream(abc.ABC):
     Attributes:
       data: the file or files, see `sources`.
       kind: the file of `sources` that reads them; by default what `data` looks like.
-      images: folder that pictures are named from; that of `data` by default.
+      images: folder that pictures are named from; by default that of `data`, or
+        "images" in it.
       columns: "image=photo,caption=alt": the records' own names of fields.
       seed: of their order.
       most_bad: largest share of the records that may be of no use.
@@ -113,12 +114,12 @@ class RecordStream(abc.ABC):
         return _rejects(self.data, self.kind, self.most_bad)
 
     @property
-    def homes(self) -> list[Path]:
+    def homes(self) -> list[str]:
         """Folders that pictures are named from."""
         if self.images:
-            return [Path(self.images)]
-        data = Path(self.data)
-        return [data if data.is_dir() else data.parent]
+            return [self.images]
+        home = shards.home(self.data)
+        return [home, places.below(home, "images")]
 
     def understood(self, read: Callable[..., T], where: str, record: Any) -> T:
         """What the `read` of a form finds in the record. Raises Useless at a fault."""

@@ -33,7 +33,7 @@ class Captioned:
 
 
 def read(
-    record: Mapping[str, Any], homes: Sequence[Path], where: str, found: Faults
+    record: Mapping[str, Any], homes: Sequence[str | Path], where: str, found: Faults
 ) -> Captioned:
     """The picture of a record with its captions; what is wrong goes to `found`."""
     name = next((name for name in PICTURES if name in record), "image")
@@ -49,9 +49,13 @@ def _captions(record: Mapping[str, Any], where: str, found: Faults) -> tuple[str
     listed = record.get(name) if name else None
     if not isinstance(listed, list | tuple):
         return (words.first(record, CAPTIONS, where, found),)
-    # Karpathy's lists have {"raw": ...}.
-    said = [one.get("raw") if isinstance(one, Mapping) else one for one in listed]
+    said = [_told(one) if isinstance(one, Mapping) else one for one in listed]
     kept = tuple(one for one in said if isinstance(one, str) and one.strip())
     if not kept or len(kept) < len(listed):
         found.add(where, f"{name!r} is empty, or not all of it is text")
     return tuple(one for one in kept if words.check(one, where, found))
+
+
+def _told(one: Mapping[str, Any]) -> Any:
+    """What Karpathy's lists have under "raw", TFDS under "text"."""
+    return one.get("raw", one.get("text"))

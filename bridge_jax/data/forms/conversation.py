@@ -47,7 +47,7 @@ class Conversation:
 
 
 def read(
-    record: Mapping[str, Any], homes: Sequence[Path], where: str, found: Faults
+    record: Mapping[str, Any], homes: Sequence[str | Path], where: str, found: Faults
 ) -> Conversation:
     """The conversation of a record; what is wrong with it goes to `found`.
 

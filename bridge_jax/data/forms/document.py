@@ -36,7 +36,7 @@ class Document:
 
 
 def read(
-    record: Mapping[str, Any], homes: Sequence[Path], where: str, found: Faults
+    record: Mapping[str, Any], homes: Sequence[str | Path], where: str, found: Faults
 ) -> Document:
     """The document of a record; what is wrong goes to `found`."""
     if "texts" in record:

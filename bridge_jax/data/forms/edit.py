@@ -48,7 +48,7 @@ class Edit:
 
 
 def read(
-    record: Mapping[str, Any], homes: Sequence[Path], where: str, found: Faults
+    record: Mapping[str, Any], homes: Sequence[str | Path], where: str, found: Faults
 ) -> Edit:
     """The edit of a record; what is wrong goes to `found`."""
     sides = []

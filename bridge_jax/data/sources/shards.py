@@ -32,6 +32,20 @@ def split_of(path: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
+def home(path: str) -> str:
+    """The folder that the first of the files is in; of a folder, itself.
+
+    "" for the one that the process is in, as of names that are of no file.
+    """
+    path, _ = split_of(path)
+    if path.startswith("tfds:"):
+        return ""
+    if not is_list(path):
+        return path if places.is_folder(path) else path.rpartition("/")[0]
+    first = _COMMA.split(path)[0]
+    return re.split(r"[*?\[{]", first)[0].rpartition("/")[0]
+
+
 def is_list(path: str) -> bool:
     """Whether it stands for several files; a split is taken off already."""
     if "," not in path and not _BRACES.search(path) and not glob.has_magic(path):
