@@ -68,3 +68,30 @@ def expected(i):
         "image": picture(i, 5 + i),
         "images": [picture(j, 4) for j in range(i % 3)],
     }
+
+
+class Captioned(tfds.core.GeneratorBasedBuilder):
+    """Pictures with captions: a builder made with `pairs`, (PNG bytes, caption) each."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def __init__(self, *, pairs, **options):
+        self._pairs = pairs
+        super().__init__(**options)
+
+    def _info(self):
+        features = {
+            "image": tfds.features.Image(shape=(None, None, 3)),
+            "caption": tfds.features.Text(),
+        }
+        made = tfds.features.FeaturesDict(features)
+        return tfds.core.DatasetInfo(
+            builder=self, features=made, disable_shuffling=True
+        )
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        for number, (png, caption) in enumerate(self._pairs):
+            yield number, {"image": io.BytesIO(png), "caption": caption}

@@ -1,18 +1,20 @@
 """Several records a row: each measured once, then in exactly one row of every epoch.
 
 Attention and positions restart at every segment, so the loss is that of single rows
-without their padding. A row is not filled up again where one of its records turns out
-to be damaged.
+without their padding. A record that is the very same as one before it is left out. A
+row is not filled up again where one of its records turns out to be damaged.
 """
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.once import once
-from bridge_jax.data import rejects, survey
+from bridge_jax.data import duplicates, rejects, survey
 from bridge_jax.data.packed_epochs import PackedEpochs
 from bridge_jax.data.record_stream import Row
 from bridge_jax.data.segment_stream import SegmentStream
@@ -60,18 +62,27 @@ class PackedStream(SegmentStream):
         """Numbers of the records in a row."""
         return self.plan.good[self.plan.rows[index]].tolist()
 
+    def _look(self, where: str, record: Mapping[str, Any]) -> tuple[int, ...]:
+        """Sizes of a record and its digest."""
+        return (*self.measure(where, record), *duplicates.digest(record))
+
     @once
     def plan(self) -> Plan:
         """Which records share rows."""
         count = len(self.source)
         bad = rejects.Rejects(self.most_bad, least=count)
-        sizes = survey.take(
+        found = survey.take(
             count,
-            lambda number: self.tried(number, self.measure, bad),
-            2,
+            lambda number: self.tried(number, self._look, bad),
+            4,
             f"measuring {self.data}",
         )
+        sizes, same = found[:, :2], duplicates.firsts(found[:, 2:])
         good = np.flatnonzero((sizes >= 0).all(axis=1))
+        for number in good[same[good] < good]:
+            told = f"{self.data}: record {number} is that of record {same[number]}"
+            bad.add("duplicate", told)
+        good = good[same[good] == good]
         if not len(good):
             raise BridgeError(f"{self.data}: not one of its records is of use")
         room = (self.length, max(self.num_patches, 1))

@@ -151,7 +151,7 @@ def _renamed(columns: str) -> Mapping[str, str]:
 
 @functools.lru_cache(8)
 def _opened(path: str, kind: str) -> sources.Records:
-    return sources.open_source(path, *([kind] if kind else []))
+    return sources.open_source(path, kind)
 
 
 @functools.lru_cache(8)

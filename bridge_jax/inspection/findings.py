@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import epochs, rejects
+from bridge_jax.data import duplicates, epochs, rejects
 from bridge_jax.data.faults import Faults
 from bridge_jax.data.forms import captioned, edit, pictures
 from bridge_jax.data.images import size_of
@@ -37,6 +37,7 @@ class Findings:
     rows_a_second: made by one thread.
     rows_an_epoch: how many rows all records make, or None.
     told: what a packed stream says of its rows.
+    reused: records whose id another one has, too, and that are not the same.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Findings:
     rows_a_second: float = 0.0
     rows_an_epoch: int | None = None
     told: str = ""
+    reused: int = 0
 
     @property
     def steps_an_epoch(self) -> float | None:
@@ -87,8 +89,19 @@ def _of_records(stream: RecordStream, most: int) -> dict[str, Any]:
     order = epochs.order(stream.seed, 0, count)[:most]
     bad, sizes = rejects.Rejects(1.0, tell=0), collections.defaultdict(list)
     first: dict[str, str] = {}
+    seen: dict[tuple[int, int], int] = {}
+    ids: dict[str, int] = collections.Counter()
     for number in order.tolist():
-        measured = stream.tried(number, _measure(stream, number), bad) or {}
+        measured = stream.tried(number, _measure(stream, number), bad)
+        if measured is None:
+            continue
+        record = stream.source[number][1]
+        other = seen.setdefault(duplicates.digest(record), number)
+        if other != number:
+            told = f"{stream.data}: record {number} is that of record {other}"
+            bad.add("duplicate", told)
+            continue
+        ids[str(record.get("id", f"record {number}"))] += 1
         for what, values in measured.items():
             sizes[what] += values
         if not first:
@@ -109,6 +122,7 @@ def _of_records(stream: RecordStream, most: int) -> dict[str, Any]:
         "sizes": {what: np.asarray(values) for what, values in sizes.items()},
         "rows_an_epoch": stream.plan.rows.count() if packed else count,
         "told": stream.plan.told() if packed else "",
+        "reused": sum(times - 1 for times in ids.values()),
     }
 
 

@@ -16,7 +16,7 @@ def stream_of(data: str, kind: str = "") -> dict[str, Any]:
     Raises:
       BridgeError: no file, or records of no form that is known.
     """
-    records = sources.open_source(data, *([kind] if kind else []))
+    records = sources.open_source(data, kind)
     record = _first(records, data)
     given = {"data": str(data)} | ({"kind": kind} if kind else {})
     names = set(record)

@@ -31,6 +31,8 @@ def facts(found: Findings) -> Iterator[tuple[str, str]]:
         yield "of no use", f"{bad:,} ({bad / found.looked:.1%})"
         for reason, count in sorted(found.counts.items(), key=lambda one: -one[1]):
             yield f"  {reason}", f"{count:,}, such as {found.examples[reason]}"
+    if found.reused:
+        yield "ids", f"{found.reused:,} records have one that another has, too"
     for what, values in found.sizes.items():
         if len(values):
             yield what, spread(values) + _fill(found, what, values)

@@ -150,3 +150,14 @@ def test_a_row_of_nothing_but_damage_weighs_nothing(folder):
     whole = packed(0)
     shapes = jax.tree.map(lambda a: (a.shape, a.dtype), (empty, whole))
     assert shapes[0] == shapes[1] and whole["loss_mask"].sum() > 0
+
+
+def test_what_is_said_twice_is_learnt_once(folder, capsys):
+    records = [record(number) for number in range(COUNT)]
+    write(folder, [*records[:9], records[2], *records[9:], records[2] | {"id": "x"}])
+    packed = stream(folder, most_bad=0.1)
+    rows = [packed(i) for i in range(packed.plan.rows.count())]
+    numbers = [n for row in rows for one in said(row).values() for n in one]
+    assert sorted(numbers) == sorted([*range(COUNT), 2])  # one of three is left out
+    out = capsys.readouterr().out
+    assert "left out (duplicate): " in out and "record 9 is that of record 2" in out

@@ -68,6 +68,15 @@ def test_records_are_counted_and_measured(folder):
     assert f"rows of 96 are {np.mean(lengths) / 96:.0%} full" in text
 
 
+def test_what_is_there_twice_is_told_apart_from_ids_used_twice(folder):
+    records = [record(n) | {"id": "a"} for n in (0, 1, 0, 6)]
+    (folder / "a.jsonl").write_text("\n".join(map(json.dumps, records)))
+    record_stream.forget()
+    one = found("conversations", length=96, num_patches=64)
+    assert one.counts == {"duplicate": 1} and one.reused == 2
+    assert "2 records have one that another has, too" in lines.told(one)
+
+
 def test_pictures_are_measured_whatever_a_stream_makes_of_them(folder):
     lines = [{"image": f"{n}.png", "caption": "red"} for n in range(3)]
     (folder / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
