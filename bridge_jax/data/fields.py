@@ -1,6 +1,7 @@
 """Fields of the records that a benchmark is given; what is wrong goes to `faults`."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from bridge_jax.data import images
 from bridge_jax.data.faults import Faults
 
 Record = Mapping[str, Any]
+LONGEST = 200  # letters of a name that are told
 
 
 def document(path: Path) -> dict[str, Any]:
@@ -65,10 +67,12 @@ def picture(name: Any, homes: Sequence[str | Path], where: str, faults: Faults) 
         faults.add(where, "the name of the picture is missing or no text")
         return Path()
     for home in homes:
-        if Path(home, name).is_file():
+        # Unlike Path's, it raises nothing for names that no file can have.
+        if os.path.isfile(os.path.join(home, name)):
             return Path(home, name)
     looked = " or ".join(dict.fromkeys(str(home) or "." for home in homes))
-    faults.add(where, f"there is no picture {name} in {looked}")
+    shown = name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
+    faults.add(where, f"there is no picture {shown!r} in {looked}")
     return Path()
 
 

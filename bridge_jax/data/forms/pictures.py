@@ -45,5 +45,5 @@ def _fetched(name: str, homes: Sequence[str], where: str, found: Faults) -> byte
         if places.is_file(path):
             with places.opened(path) as file, places.told(path):
                 return file.read(images.Limits().bytes + 1)
-    found.add(where, f"there is no picture {name} in {' or '.join(homes)}")
+    found.add(where, f"there is no picture {name!r} in {' or '.join(homes)}")
     return b""
