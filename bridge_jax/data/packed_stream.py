@@ -6,10 +6,12 @@ row is not filled up again where one of its records turns out to be damaged.
 """
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import xxhash
 
 from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
@@ -17,7 +19,10 @@ from bridge_jax.core.once import once
 from bridge_jax.data import duplicates, rejects, survey
 from bridge_jax.data.packed_epochs import PackedEpochs
 from bridge_jax.data.record_stream import Row
-from bridge_jax.data.segment_stream import SegmentStream
+from bridge_jax.data.segment_stream import Segment, SegmentStream
+from bridge_jax.data.sources import kept_index, stamps
+
+KEPT = 10_000  # records from which on their sizes are kept from run to run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +54,21 @@ class PackedStream(SegmentStream):
     """
 
     def __call__(self, index: int) -> Row:
-        segments = [self.tried(number, self.segment) for number in self.members(index)]
-        kept = [one for one in segments if one is not None]
+        kept: list[Segment] = []
+        used = np.zeros(2, np.int64)
+        for number in self.members(index):
+            segment = self.tried(number, self.segment)
+            if segment is None:
+                continue
+            size = np.array(
+                [len(segment[0].tokens), sum(len(p) for p, _ in segment[1])]
+            )
+            # A picture that is not what its header says, or was changed meanwhile.
+            if (used + size > (self.length, self.num_patches)).any():
+                self.rejects.add("length", f"{self.data}: record {number} has grown")
+                continue
+            kept.append(segment)
+            used += size
         if kept:
             return self.packed(kept)
         # Damage that no header shows was all there is: a row that weighs nothing.
@@ -62,6 +80,37 @@ class PackedStream(SegmentStream):
         """Numbers of the records in a row."""
         return self.plan.good[self.plan.rows[index]].tolist()
 
+    def _surveyed(self, count: int, bad: rejects.Rejects) -> np.ndarray:
+        """Sizes and digests of all records, [count, 4]; kept if they are many."""
+
+        def find() -> dict[str, np.ndarray]:
+            taken = survey.take(
+                count,
+                lambda number: self.tried(number, self._look, bad),
+                4,
+                f"measuring {self.data}",
+            )
+            told = json.dumps([dict(bad.counts), bad.examples]).encode()
+            return {"records": taken, "told": np.frombuffer(told, np.uint8)}
+
+        stamp = stamps.of(self.data, self.kind) if count >= KEPT else ""
+        if not stamp:
+            return find()["records"]
+        found = kept_index.kept(f"survey 1\0{stamp}\0{self._settings}", find)
+        if not bad.counts:  # it was found in an earlier run
+            bad.recall(*json.loads(found["told"].tobytes()))
+        return found["records"]
+
+    @property
+    def _settings(self) -> str:
+        """All that sizes depend on, beside the data."""
+        fields = dataclasses.asdict(self)
+        for name in ("processor", "seed", "most_bad", "evenness"):
+            del fields[name]
+        tokenizer = xxhash.xxh3_128_hexdigest(self.processor.llm.full.to_str().encode())
+        kind = type(self).__module__
+        return f"{kind}\0{fields}\0{self.processor.config}\0{tokenizer}"
+
     def _look(self, where: str, record: Mapping[str, Any]) -> tuple[int, ...]:
         """Sizes of a record and its digest."""
         return (*self.measure(where, record), *duplicates.digest(record))
@@ -71,12 +120,7 @@ class PackedStream(SegmentStream):
         """Which records share rows."""
         count = len(self.source)
         bad = rejects.Rejects(self.most_bad, least=count)
-        found = survey.take(
-            count,
-            lambda number: self.tried(number, self._look, bad),
-            4,
-            f"measuring {self.data}",
-        )
+        found = self._surveyed(count, bad)
         sizes, same = found[:, :2], duplicates.firsts(found[:, 2:])
         good = np.flatnonzero((sizes >= 0).all(axis=1))
         for number in good[same[good] < good]:

@@ -2,6 +2,7 @@
 
 import collections
 import threading
+from collections.abc import Mapping
 
 from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
@@ -48,11 +49,32 @@ class Rejects:
             if bad > self.most * max(self._read, self.least):
                 raise BridgeError(
                     f"{bad} of {self._read} records are of no use, more than the share"
-                    f" of {self.most:g} that may be ({self.told()}); the last: {what}"
+                    f" of {self.most:g} that may be ({self._told()}); the last: {what}"
+                )
+
+    def recall(self, counts: Mapping[str, int], examples: Mapping[str, str]) -> None:
+        """Count what was found when all records were read before.
+
+        Raises:
+          BridgeError: too many are.
+        """
+        with self._lock:
+            self.counts.update(counts)
+            self.examples |= examples
+            bad = self.counts.total()
+            if bad > self.most * self.least:
+                raise BridgeError(
+                    f"{bad} of {self.least} records are of no use, more than the share"
+                    f" of {self.most:g} that may be ({self._told()}); one of them:"
+                    f" {next(iter(self.examples.values()))}"
                 )
 
     def told(self) -> str:
         """ "3 picture, 1 record": how many for each reason, most first."""
+        with self._lock:
+            return self._told()
+
+    def _told(self) -> str:
         return ", ".join(f"{n} {reason}" for reason, n in self.counts.most_common())
 
 

@@ -11,7 +11,8 @@ from PIL import Image
 
 from bridge_jax.core import rng
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import pipeline, record_stream
+from bridge_jax.data import packed_stream, pipeline, record_stream
+from bridge_jax.data.sources import kept_index
 from bridge_jax.models import view
 from bridge_jax.objectives import base
 
@@ -161,3 +162,38 @@ def test_what_is_said_twice_is_learnt_once(folder, capsys):
     assert sorted(numbers) == sorted([*range(COUNT), 2])  # one of three is left out
     out = capsys.readouterr().out
     assert "left out (duplicate): " in out and "record 9 is that of record 2" in out
+
+
+def test_a_picture_that_has_grown_costs_its_segment_alone(folder, capsys):
+    packed = stream(folder, num_patches=112, most_bad=1.0)
+    count = packed.plan.rows.count()
+    for file in folder.glob("*.png"):
+        Image.new("RGB", (64, 64)).save(file)
+    made = [packed(i)["vlm"] for i in range(count)]
+    assert all((row["segments"] > 0).any() for row in made)
+    assert {(row["patch_segments"] > 0).sum() for row in made} == {0, 64}
+    assert "has grown" in capsys.readouterr().out
+
+
+def test_sizes_are_kept_from_run_to_run(folder, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(packed_stream, "KEPT", 1)
+    monkeypatch.setenv(kept_index.VARIABLE, str(tmp_path / "index"))
+    records = [record(number) for number in range(COUNT)]
+    records[4] = {"messages": "none"}
+    write(folder, records)
+    first = stream(folder, most_bad=0.1)
+    rows = [first.members(i) for i in range(30)]
+    assert "left out (record)" in capsys.readouterr().out
+    # What is measured again would raise.
+    monkeypatch.setattr(type(first), "measure", lambda *of: 1 / 0)
+    again = stream(folder, most_bad=0.1)
+    assert [again.members(i) for i in range(30)] == rows
+    assert "left out: 1 record" in capsys.readouterr().out
+    with pytest.raises(BridgeError, match="1 of 24 records are of no use, more than"):
+        stream(folder, most_bad=0.01)(0)
+    for other in ({"length": 128}, {"num_patches": 128}, {"fps": 1.0}):
+        with pytest.raises(ZeroDivisionError):
+            stream(folder, most_bad=0.1, **other)(0)
+    write(folder, records[::-1])
+    with pytest.raises(ZeroDivisionError):
+        stream(folder, most_bad=0.1)(0)

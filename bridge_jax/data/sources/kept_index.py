@@ -1,4 +1,4 @@
-"""Where records begin, kept from one run to the next for files slow to walk.
+"""What was found in data, such as where records begin, kept from run to run.
 
 Indexes lie in the folder of the environment variable BRIDGE_JAX_INDEX, by default
 ~/.cache/bridge_jax/index; empty, or a folder that cannot be written, and none are
@@ -46,19 +46,25 @@ def arrays(file: Bytes, form: str, find: Callable[[], Arrays]) -> Arrays:
       form: name and version of what is kept, such as "json_lines 1".
       find: what walks the file; arrays of numbers.
     """
-    folder = _folder()
-    if folder is None or file.size < LEAST:
+    if file.size < LEAST:
         return find()
     where = file.path
     if not places.is_elsewhere(where):
         where = str(Path(where).absolute())
-    key = "\0".join((form, where, str(file.size), file.stamp))
+    return kept("\0".join((form, where, str(file.size), file.stamp)), find)
+
+
+def kept(key: str, find: Callable[[], Arrays]) -> Arrays:
+    """What `find` finds, or found when it was kept under this very key."""
+    folder = _folder()
+    if folder is None:
+        return find()
     path = folder / f"{xxhash.xxh3_128_hexdigest(key.encode(errors='replace'))}.npz"
-    kept = _read(path)
-    if kept is None:
-        kept = find()
-        _write(path, kept)
-    return kept
+    there = _read(path)
+    if there is None:
+        there = find()
+        _write(path, there)
+    return there
 
 
 def _folder() -> Path | None:

@@ -27,16 +27,9 @@ class Source:
     """
 
     def __init__(self, path: str, kind: str = ""):
-        path, split = shards.split_of(path)
-        files = []
-        for one in shards.named(path) if shards.is_list(path) else [path]:
-            folder = places.is_folder(one)
-            if folder and kinds.is_several(one, kind):
-                files += kinds.in_folder(one, kind)
-            else:
-                files.append(one)
+        plain, split = shards.split_of(path)
         split = f"[{split}]" if split else ""
-        self._sources = _opened([file + split for file in files], kind)
+        self._sources = _opened([one + split for one in files(plain, kind)], kind)
         self._ends = np.cumsum([len(one) for one in self._sources])
 
     def __len__(self) -> int:
@@ -47,6 +40,21 @@ class Source:
         shard = int(np.searchsorted(self._ends, index, side="right"))
         start = int(self._ends[shard - 1]) if shard else 0
         return self._sources[shard][index - start]
+
+
+def files(path: str, kind: str = "") -> list[str]:
+    """Those that a path without a split stands for: files, or datasets' folders.
+
+    Raises:
+      BridgeError: all that are missing.
+    """
+    found = []
+    for one in shards.named(path) if shards.is_list(path) else [path]:
+        if places.is_folder(one) and kinds.is_several(one, kind):
+            found += kinds.in_folder(one, kind)
+        else:
+            found.append(one)
+    return found
 
 
 def _opened(files: list[str], kind: str) -> list[Any]:
