@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-_FENCE = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def commands() -> list[tuple[str, tuple[str, ...]]]:
@@ -24,7 +24,7 @@ def commands() -> list[tuple[str, tuple[str, ...]]]:
 
 def of_readme() -> list[tuple[str, ...]]:
     """The commands in the README's bash blocks."""
-    blocks = _FENCE.findall(README.read_text())
+    blocks = FENCE.findall(README.read_text())
     return [words for block in blocks for words in _commands(block.splitlines())]
 
 
