@@ -35,16 +35,30 @@ class Settings:
 
 
 class Batches:
-    """Endless iterator over batches of all streams, with an exact state."""
+    """Endless iterator over batches of all streams, with an exact state.
+
+    After an error it gives nothing more: Grain's own iterators would go on with what
+    other threads had read ahead, and then end, as if that had been all.
+    """
 
     def __init__(self, iterators: Mapping[str, Any]):
         self._iterators = dict(iterators)
+        self._failed = ""
 
     def __iter__(self) -> "Batches":
         return self
 
     def __next__(self) -> dict[str, dict[str, Any]]:
-        return {name: next(it) for name, it in self._iterators.items()}
+        if self._failed:
+            raise BridgeError(f"no more data after an error: {self._failed}")
+        batch = {}
+        for name, iterator in self._iterators.items():
+            try:
+                batch[name] = next(iterator)
+            except BaseException as error:
+                self._failed = f"streams.{name}: {error or type(error).__name__}"
+                raise
+        return batch
 
     def get_state(self) -> dict[str, Any]:
         """JSON-ready position of every stream."""

@@ -109,3 +109,30 @@ def test_a_position_of_other_streams_is_refused(counting):
 def test_mistakes_are_explained(given, message):
     with pytest.raises(BridgeError, match=message):
         batches({"main": given}, 0, 2)
+
+
+@pytest.mark.parametrize("error", [BridgeError, ZeroDivisionError, SystemExit])
+def test_an_error_in_a_reader_is_never_a_short_epoch(monkeypatch, error):
+    """It comes up, whatever was read ahead, and for whoever asks again."""
+    from bridge_jax.data.streams import shapes_images
+
+    whole = shapes_images.Stream.__call__
+
+    def failing(self, index):
+        if index == 21:
+            raise error("a bad day")
+        return whole(self, index)
+
+    monkeypatch.setattr(shapes_images.Stream, "__call__", failing)
+    table = {"main": {"source": "shapes_images", "batch": 4}}
+    settings = pipeline.Settings(table, threads=3, prefetch=8)
+    it = pipeline.batches(settings, miniature.PROCESSOR)
+    for _ in range(5):
+        next(it)
+    with pytest.raises(error, match="a bad day"):
+        next(it)
+    for _ in range(3):
+        with pytest.raises(
+            BridgeError, match="no more data after an error: streams.ma"
+        ):
+            next(it)
