@@ -32,6 +32,7 @@ COMMANDS = (
     "parity",
     "pretrain",
     "train",
+    "cache",
     "import",
     "export",
     "formats",

@@ -14,9 +14,10 @@ import grain
 import numpy as np
 
 from bridge_jax.core import config as config_lib
-from bridge_jax.core import rooms
+from bridge_jax.core import convert_type, rooms
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import processor as processor_lib
+from bridge_jax.data.cache import reading, wishes
 from bridge_jax.data.streams import ENDLESS
 
 
@@ -27,11 +28,13 @@ class Settings:
       processes, **fields of its Stream}.
     threads: reader threads a stream.
     prefetch: batches read ahead a stream.
+    cache: what rows take from a cache.
     """
 
     streams: Mapping[str, Any]
     threads: int = 1
     prefetch: int = 4
+    cache: reading.Settings = reading.Settings()
 
 
 class Batches:
@@ -62,14 +65,23 @@ class Batches:
 
 
 def load_stream(
-    name: str, given: Mapping[str, Any], processor: processor_lib.Processor
+    name: str,
+    given: Mapping[str, Any],
+    processor: processor_lib.Processor,
+    captions: wishes.Captions | None = None,
 ) -> Any:
-    """The Stream of {"source": file, **fields}. Raises BridgeError for a wrong name."""
+    """The Stream of {"source": file, **fields}. Raises BridgeError for a wrong name.
+
+    `captions` answers its wishes, if it has any.
+    """
     given = dict(given)
     where = f"streams.{name}"
     source = given.pop("source", name)
     cls = rooms.load(f"{__package__}.streams", source, "Stream", where)
-    return config_lib.to_dataclass(cls, {"processor": processor, **given}, where)
+    given = {"processor": processor, **given}
+    if captions is not None and wishes.FIELD in convert_type.field_types(cls):
+        given[wishes.FIELD] = captions
+    return config_lib.to_dataclass(cls, given, where)
 
 
 def batches(
@@ -92,7 +104,8 @@ def batches(
                 f"streams.{name}.batch is {size}: give a positive multiple of the "
                 f"number of processes, {process_count}"
             )
-        stream = load_stream(name, given, processor)
+        captions = settings.cache.captions(processor)
+        stream = settings.cache.around(load_stream(name, given, processor, captions))
         share = size // process_count
         place = functools.partial(_place, size, share, process_index)
         rows = grain.MapDataset.range(ENDLESS // process_count).map(place)
