@@ -94,7 +94,7 @@ def check(
     moving = sorted(set(parts) & _training(trainable))
     if moving:
         raise BridgeError(
-            f"{cache.folder} is of parts that are frozen, and {', '.join(moving)} trains"
+            f"{cache.folder} is of frozen parts, and {', '.join(moving)} trains"
             " in this run: freeze it (optim.trainable), or read other kinds"
             " (cache.read)"
         )

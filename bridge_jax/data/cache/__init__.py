@@ -6,5 +6,5 @@ not matter in which order, epoch, batch or process a row is met.
 
     cache.json                    what made it all: see `origin`
     captions-00000.array_record   records, each with a checksum: see `records`
-    captions-00000.npz            their names; a shard counts once this file is there
+    captions-00000.names          their names; a shard counts once this file is there
 """

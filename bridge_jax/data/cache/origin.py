@@ -75,12 +75,13 @@ def read(folder: Path) -> Origin:
             f" {folder}` makes one"
         )
     try:
-        found = json.loads(file.read_text())
-        if found.pop("version") != VERSION:
-            raise BridgeError(f"{file} was written by another version; build it anew")
-        return config_lib.to_dataclass(Origin, found, where=str(file))
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+        found = dict(json.loads(file.read_text()))
+        version = found.pop("version")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BridgeError(f"cannot read {file}: {error!r}") from None
+    if version != VERSION:
+        raise BridgeError(f"{file} was written by another version; build it anew")
+    return config_lib.to_dataclass(Origin, found, where=str(file))
 
 
 def claim(folder: Path, mine: Origin) -> None:

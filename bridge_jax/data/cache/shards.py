@@ -7,18 +7,20 @@ never a shard.
 import contextlib
 import os
 import re
-import zipfile
+import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+import xxhash
 from array_record.python import array_record_module
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data.cache import records
 
 NAME = 16  # bytes of a record's name
-RECORDS, NAMES = ".array_record", ".npz"
+RECORDS, NAMES = ".array_record", ".names"
+_SIZE = struct.Struct("<Q")
 _PARTIAL = ".partial"
 # Rows are read in any order; texts and floats of one row hardly compress.
 _WRITTEN = "group_size:1,uncompressed"
@@ -50,14 +52,13 @@ class Writer:
 
     def add(self, kind: str, packed: Mapping[bytes, bytes]) -> Path:
         """Write one shard of packed records by name; the path of its names."""
-        shard = self.folder / f"{kind}-{self._label}{self._next(kind):05d}"
-        data, names = shard.with_suffix(RECORDS), shard.with_suffix(NAMES)
-        with _writing(shard):
+        with _writing(self.folder):
+            shard = self.folder / f"{kind}-{self._label}{self._next(kind):05d}"
+            data, names = shard.with_suffix(RECORDS), shard.with_suffix(NAMES)
             _write_records(_staged(data), list(packed.values()))
             os.replace(_staged(data), data)
             with _staged(names).open("wb") as file:
-                keys = np.frombuffer(b"".join(packed), np.uint8).reshape(-1, NAME)
-                np.savez(file, names=keys, size=np.int64(data.stat().st_size))
+                file.write(_names(list(packed), data.stat().st_size))
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(_staged(names), names)
@@ -83,9 +84,8 @@ class Shard:
     def __init__(self, path: Path):
         self.path = path.with_suffix(RECORDS)
         try:
-            with np.load(path, allow_pickle=False) as found:
-                self.names, size = found["names"], int(found["size"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            self.names, size = _read_names(path.read_bytes())
+        except (OSError, ValueError) as error:
             raise BridgeError(f"{path} is damaged ({error}){_WAY_OUT}") from None
         there = self.path.stat().st_size if self.path.exists() else 0
         if there != size:
@@ -122,6 +122,24 @@ _WAY_OUT = (
     "; remove this shard's two files and run the `bridge cache build` that made it"
     " again: it makes what is missing"
 )
+
+
+def _names(names: list[bytes], size: int) -> bytes:
+    """What stands beside a file of `size` bytes with records of these names.
+
+    The size, the names one after another, and XXH3-128 of both.
+    """
+    told = _SIZE.pack(size) + b"".join(names)
+    return told + xxhash.xxh3_128(told).digest()
+
+
+def _read_names(found: bytes) -> tuple[np.ndarray, int]:
+    """Names uint8 [n, 16] and size. Raises ValueError for what `_names` never wrote."""
+    told, checksum = found[:-NAME], found[-NAME:]
+    if len(found) < _SIZE.size + NAME or xxhash.xxh3_128(told).digest() != checksum:
+        raise ValueError("its checksum does not match")
+    names = np.frombuffer(told, np.uint8, offset=_SIZE.size).reshape(-1, NAME)
+    return names, _SIZE.unpack_from(told)[0]
 
 
 def _write_records(path: Path, packed: list[bytes]) -> None:
