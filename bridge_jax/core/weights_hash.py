@@ -25,5 +25,5 @@ def of(params: Any, types: bool = True) -> str:
         if not types and array.dtype.name in _WIDER:
             array = array.astype(np.float32)
         digest.update(f"{path} {array.dtype} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).data.cast("B"))
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
     return digest.hexdigest()

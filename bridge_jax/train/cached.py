@@ -1,7 +1,9 @@
 """The frozen parts of a run, and whether a cache that it reads was made by them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import jax
 
 from bridge_jax.core import config as config_lib
 from bridge_jax.core import trees, weights_hash
@@ -20,11 +22,14 @@ def parts_of(kinds: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(origin.MADE_BY[kind] for kind in kinds))
 
 
-def frozen(config: Any, kinds: Iterable[str]) -> tuple[Any, place.Layout, Params]:
+def frozen(
+    config: Any, kinds: Iterable[str], devices: Sequence[jax.Device] | None = None
+) -> tuple[bundle_lib.Bundle, place.Layout, Params]:
     """Bundle, layout and parameters of the parts that make `kinds`, as a run has them.
 
     Args:
       config: a `recipe.Config`.
+      devices: of its mesh; all that there are by default.
 
     Raises:
       BridgeError: the config has no such part, or its weights do not fit.
@@ -38,7 +43,7 @@ def frozen(config: Any, kinds: Iterable[str]) -> tuple[Any, place.Layout, Params
         )
     model = vocabulary.resolved({name: config.model[name] for name in parts})
     bundle = build.build(model)
-    layout = place.make(dict(config.mesh), config.rules)
+    layout = place.make(dict(config.mesh), config.rules, devices=devices)
     sources = _sources(config.init_from, parts)
     begun = start.Start(config.seed, sources, "fresh", start.Lora())
     return bundle, layout, begun.params(bundle, layout)

@@ -9,5 +9,5 @@ def digest(kind: str, *arrays: np.ndarray) -> bytes:
     found = xxhash.xxh3_128(kind.encode())
     for array in arrays:
         found.update(f"|{array.dtype.name}{array.shape}|".encode())
-        found.update(np.ascontiguousarray(array).data.cast("B"))
+        found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
     return found.digest()
