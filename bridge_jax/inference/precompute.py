@@ -21,6 +21,7 @@ from bridge_jax.core import log, rng
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 from bridge_jax.data import pipeline
+from bridge_jax.data import processor as processor_lib
 from bridge_jax.data.cache import fields, reading, records, shards, store, wishes
 from bridge_jax.inference import batching, captions, inputs
 from bridge_jax.inference.engine import Engine
@@ -225,9 +226,11 @@ def _say(
     )
 
 
-def check(plan: Plan) -> None:
-    """Raises BridgeError for kinds or counts that cannot be."""
+def check(plan: Plan, processor: processor_lib.Processor) -> None:
+    """Raises BridgeError for kinds, counts or streams that cannot be."""
     reading.check_kinds(plan.kinds, "--what")
     none = [name for name, count in plan.rows.items() if count < 1]
     if none:
         raise BridgeError(f"no rows of {', '.join(none)} are to be made; give --rows")
+    for name, given in plan.streams.items():
+        pipeline.load_stream(name, given, processor)

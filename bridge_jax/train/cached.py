@@ -94,7 +94,6 @@ def check(
     if not settings.kinds:
         return
     cache = store.opened(settings.folder)
-    cache.need(settings.kinds)
     parts = parts_of(settings.kinds)
     moving = sorted(set(parts) & _training(trainable))
     if moving:

@@ -152,6 +152,7 @@ def _rooms(config: Config | Mapping[str, Any]) -> dict[str, Any]:
     """All fields of a Recipe that do not depend on devices."""
     if not isinstance(config, Config):
         config = config_lib.to_dataclass(Config, config)
+    config.cache.look()
     objectives = base.load(config.objectives)
     blind = [
         f"objectives.{label} reads stream {one.stream!r}"

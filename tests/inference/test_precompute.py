@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import miniature
 import numpy as np
 import pytest
 
@@ -249,8 +250,9 @@ def test_targets_without_captions_are_of_the_rows_own(model, tmp_path):
         ({"kinds": ("latent",)}, "did you mean 'latents'"),
         ({"kinds": ()}, "nothing is none of"),
         ({"rows": {"generate": 0, "edit": 1}}, "no rows of generate"),
+        ({"streams": {"one": {"source": "shapes_gen"}}}, "'shapes_generate'"),
     ],
 )
 def test_plans_are_checked(given, told):
     with pytest.raises(BridgeError, match=told):
-        precompute.check(dataclasses.replace(PLAN, **given))
+        precompute.check(dataclasses.replace(PLAN, **given), miniature.PROCESSOR)

@@ -147,7 +147,8 @@ def test_steps_are_those_without_the_cache(plain, folder, tmp_path):
         work = tmp_path / str(len(read))
         state = stage2.run(with_cache(short, folder, *read), work)
         assert int(state.step) == STEPS and int(state.skipped) == 0
-        told = [json.loads(one) for one in (work / "metrics.jsonl").open()]
+        lines = (work / "metrics.jsonl").read_text().splitlines()
+        told = [json.loads(one) for one in lines]
         done[read] = [one["semantic"] for one in told], state.params["projector"]
     (one, first), (other, second) = done.values()
     assert len(one) == STEPS and one[0] != one[1]

@@ -13,6 +13,7 @@ It goes on where it was interrupted, and adds to what is there. SIGTERM exits wi
 """
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 from bridge_jax.cli import arguments
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
     from bridge_jax.core import config as config_lib
     from bridge_jax.core import runtime
     from bridge_jax.data import processor as processor_lib
-    from bridge_jax.data.cache import origin
+    from bridge_jax.data.cache import origin, reading
     from bridge_jax.eval import provenance
     from bridge_jax.eval.outside.shards import WHOLE, Shard
     from bridge_jax.inference import captions, precompute, settings
@@ -74,6 +75,7 @@ def run(args: argparse.Namespace) -> None:
     share = Shard.parse(args.shard) if args.shard else WHOLE
     resolved = resolve.resolve(args.config, args.overrides)
     config = config_lib.to_dataclass(recipe.Config, resolved)
+    config = dataclasses.replace(config, cache=reading.Settings())  # not there yet
     recipe.check(config)
     runtime.need_one_process("bridge cache build", "--shard I/N on each host")
     streams = {name: dict(given) for name, given in config.streams.items()}
@@ -86,9 +88,9 @@ def run(args: argparse.Namespace) -> None:
         share=share.index,
         shares=share.count,
     )
-    precompute.check(plan)
-    bundle, layout, params = cached.frozen(config, plan.kinds)
     processor = processor_lib.Processor(config.processor)
+    precompute.check(plan, processor)
+    bundle, layout, params = cached.frozen(config, plan.kinds)
     limits = settings.Limits(max_context=precompute.CONTEXT, rows=args.batch)
     engine = Engine(bundle, processor, layout, limits)
     parts = cached.parts_of(plan.kinds)

@@ -34,6 +34,11 @@ class Settings:
         """The kinds that are read: none without a folder."""
         return self.read if self.folder else ()
 
+    def look(self) -> None:
+        """Raises BridgeError unless the cache is there, whole and has these kinds."""
+        if self.kinds:
+            store.opened(self.folder).need(self.kinds)
+
     def captions(self, processor: processor_lib.Processor) -> wishes.Captions:
         """Who answers the streams' wishes."""
         if "captions" not in self.kinds:
