@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 # Ranges that should work; .constraints.txt holds the versions the tests run with.
 REQUIRES = [
     "absl-py>=2.1",
+    "array_record>=0.7",  # shards of caches
     "flatbuffers>=24.3",  # jax.export
     "flax>=0.12.6,<0.13",
     "grain>=0.2.15,<0.3",

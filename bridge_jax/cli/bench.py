@@ -1,11 +1,13 @@
 """Measure something that the README claims, here and now.
 
 `conversion` needs room for three copies of the model (7b: 50 GB); --layers cuts it.
-`saving` compares our checkpoints with stock Orbax.
+`saving` compares our checkpoints with stock Orbax. `caching` compares stage 2 from a
+cache with captions decoded in every step.
 
     bridge bench conversion --workdir runs/conversion --size 7b
     bridge bench conversion --workdir runs/conversion --size 2b --layers 4
     bridge bench saving --workdir runs/saving --gigabytes 2
+    bridge bench caching --workdir runs/caching --into README.md
 """
 
 import argparse
@@ -27,9 +29,16 @@ def _saving(args: argparse.Namespace) -> str:
     return saving.markdown(saving.measure(args.workdir, args.gigabytes))
 
 
+def _caching(args: argparse.Namespace) -> str:
+    from bridge_jax.bench import caching
+
+    return caching.markdown(caching.measure(args.workdir))
+
+
 SUITES: dict[str, Callable[[argparse.Namespace], str]] = {
     "conversion": _conversion,
     "saving": _saving,
+    "caching": _caching,
 }
 
 

@@ -177,7 +177,9 @@ def _write_fields(
     held: Mapping[str, set[bytes]],
     add: Add,
 ) -> None:
-    answers = reading.Settings(str(folder), plan.kinds).captions(engine.processor)
+    answers = reading.Settings(str(folder), ",".join(plan.kinds)).captions(
+        engine.processor
+    )
     given = plan.streams[name]
     stream = pipeline.load_stream(name, given, engine.processor, answers)
     for window in plan.windows(name):
@@ -227,8 +229,7 @@ def _say(
 
 
 def check(plan: Plan, processor: processor_lib.Processor) -> None:
-    """Raises BridgeError for kinds, counts or streams that cannot be."""
-    reading.check_kinds(plan.kinds, "--what")
+    """Raises BridgeError for counts or streams that cannot be."""
     none = [name for name, count in plan.rows.items() if count < 1]
     if none:
         raise BridgeError(f"no rows of {', '.join(none)} are to be made; give --rows")

@@ -10,31 +10,14 @@ import time
 import miniature
 import pytest
 
-from bridge_jax.core import config as config_lib
 from bridge_jax.data.cache import origin, records, shards, store
 
 WINDOW, ROWS = 4, 40
 
-_FILE = """
-from bridge_jax.core import config
-
-def get_config(variant=""):
-    return config.from_json({!r})
-"""
-
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
-    """A file with stage 2 at its smallest, which starts from random weights."""
-    home = tmp_path_factory.mktemp("config")
-    made = miniature.config("configs/shapes_stage2.py:tiny")
-    with made.unlocked():
-        made.streams = dict(generate=dict(source="shapes_generate", batch=8))
-        made.objectives = dict(semantic=dict(stream="generate"))
-    file = home / "small.py"
-    text = config_lib.to_json(miniature.started(made, home / "start"))
-    file.write_text(_FILE.format(text))
-    return file
+    return miniature.stage2_file(tmp_path_factory.mktemp("config"))
 
 
 def build(config, out, *more):
@@ -153,7 +136,7 @@ def test_damage_ends_a_run_with_a_line(whole, refused, config, tmp_path):
         (("--shard", "half"), "not of the form I/N"),
         (("--config.init_from.vlm=nowhere",), "no weights 'nowhere'"),
         (("--config.streams.generate.source=shapes_gen",), "shapes_generate"),
-        (("--config.cache.folder=x", "--config.cache.read=('captons',)"), "captions"),
+        (("--config.cache.folder=x", "--config.cache.read=captons"), "'captions'"),
     ],
 )
 def test_mistakes(refused, config, tmp_path, words, told):

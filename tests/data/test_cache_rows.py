@@ -178,7 +178,7 @@ def test_rows_are_completed(tmp_path):
     kept = fields.stored(field, row, states)
     assert kept.shape == (count, width)
     folder = fill(tmp_path / "cache", "states", {name: {"array": kept}})
-    settings = reading.Settings(folder, ("states",))
+    settings = reading.Settings(folder, "states")
     whole = settings.around(make("shapes_generate"))(0)
     assert set(whole) == {*row, "memory_states"}
     np.testing.assert_array_equal(whole["memory_states"][:count], states[:count])
@@ -196,6 +196,6 @@ def test_settings_are_checked():
     stream = make("shapes_generate")
     assert reading.Settings().around(stream) is stream
     with pytest.raises(BridgeError, match="'captons' .did you mean 'captions'"):
-        reading.Settings("somewhere", ("captons",))
-    with pytest.raises(BridgeError, match="nothing is none of captions"):
-        reading.Settings("somewhere", ())
+        reading.Settings("somewhere", "captions,captons")
+    with pytest.raises(BridgeError, match="'' is none of captions"):
+        reading.Settings("somewhere", "")

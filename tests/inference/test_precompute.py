@@ -247,8 +247,6 @@ def test_targets_without_captions_are_of_the_rows_own(model, tmp_path):
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"kinds": ("latent",)}, "did you mean 'latents'"),
-        ({"kinds": ()}, "nothing is none of"),
         ({"rows": {"generate": 0, "edit": 1}}, "no rows of generate"),
         ({"streams": {"one": {"source": "shapes_gen"}}}, "'shapes_generate'"),
     ],

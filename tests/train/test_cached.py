@@ -71,7 +71,7 @@ def folder(home, plain, model):
 def with_cache(config, folder, *read):
     config = config.copy_and_resolve_references()
     with config.unlocked():
-        config.cache = dict(folder=str(folder), read=tuple(read or ("captions",)))
+        config.cache = dict(folder=str(folder), read=",".join(read or ("captions",)))
     return config
 
 

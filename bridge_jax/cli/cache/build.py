@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
     plan = precompute.Plan(
         streams=streams,
         rows={n: args.rows or config.total_steps * b for n, b in batches.items()},
-        kinds=tuple(args.what.split(",")),
+        kinds=reading.kinds_of(args.what, "--what"),
         window=args.window,
         share=share.index,
         shares=share.count,

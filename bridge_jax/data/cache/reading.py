@@ -18,21 +18,22 @@ class Settings:
 
     Attributes:
       folder: made by `bridge cache build`; "" for none.
-      read: kinds of records, of "captions", "targets", "latents" and "states".
+      read: kinds of records with commas between them, of captions, targets, latents
+        and states.
       missing: a wish without a caption is refused, or the row's own taken ("own").
     """
 
     folder: str = ""
-    read: tuple[str, ...] = ("captions",)
+    read: str = "captions"
     missing: Literal["refuse", "own"] = "refuse"
 
     def __post_init__(self):
-        check_kinds(self.read, "cache.read")
+        kinds_of(self.read, "cache.read")
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds that are read: none without a folder."""
-        return self.read if self.folder else ()
+        return kinds_of(self.read, "cache.read") if self.folder else ()
 
     def look(self) -> None:
         """Raises BridgeError unless the cache is there, whole and has these kinds."""
@@ -74,11 +75,11 @@ class Completed:
         return row | brought
 
 
-def check_kinds(kinds: tuple[str, ...], where: str) -> None:
-    """Raises BridgeError for kinds that there are not."""
+def kinds_of(text: str, where: str) -> tuple[str, ...]:
+    """The kinds of "captions,targets". Raises BridgeError for those there are not."""
+    kinds = tuple(text.split(","))
     wrong = [f"{k!r}{suggest(k, origin.KINDS)}" for k in kinds if k not in origin.KINDS]
-    if wrong or not kinds:
+    if wrong:
         known = ", ".join(origin.KINDS)
-        raise BridgeError(
-            f"{where}: {', '.join(wrong) or 'nothing'} is none of {known}"
-        )
+        raise BridgeError(f"{where}: {', '.join(wrong)} is none of {known}")
+    return kinds
