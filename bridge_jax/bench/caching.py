@@ -64,9 +64,8 @@ def measure(
     config = config_lib.to_dataclass(recipe.Config, config_lib.load(spec))
     streams = {STREAM: dict(config.streams[STREAM]) | {"batch": rows}}
     config = dataclasses.replace(config, streams=streams)
-    given = {key: value for key, value in streams[STREAM].items() if key != "batch"}
     count = rows * (rounds + 1)
-    plan = precompute.Plan({STREAM: given}, {STREAM: count}, KINDS, rows)
+    plan = precompute.Plan(streams, {STREAM: count}, KINDS, rows)
     bundle, layout, params = cached.frozen(config, KINDS)
     engine = Engine(bundle, recipe.make(config).processor, layout)
     about = (config.processor, captions.decoding(engine.processor), {})
@@ -81,7 +80,7 @@ def measure(
     )
     alone, at_once = _alone(engine, params), _at_once(engine, params)
     seconds: dict[str, list[float]] = {name: [] for name in (*NAMES, "")}
-    for texts in log.progress(_asked(engine, given, rows, rounds + 1), "steps"):
+    for texts in log.progress(_asked(engine, streams, rows, rounds + 1), "steps"):
         read, brought = _timed(reads), _timed(brings)
         batch, single = _timed(at_once, texts), _timed(alone, texts)
         taken = (read, brought, batch + brought, single + brought, batch)
@@ -119,10 +118,10 @@ def _stepper(config: recipe.Config) -> Callable[[], Any]:
     return go
 
 
-def _asked(engine: Engine, given: Any, rows: int, batches: int) -> list[list[str]]:
+def _asked(engine: Engine, streams: Any, rows: int, batches: int) -> list[list[str]]:
     """The prompts of each batch."""
     heard = wishes.Heard()
-    stream = pipeline.load_stream(STREAM, given, engine.processor, heard)
+    stream, _ = pipeline.opened(STREAM, streams[STREAM], engine.processor, heard)
     for index in range(rows * batches):
         stream(index)
     texts = [wish.text for wish in heard.wishes]

@@ -1,13 +1,15 @@
 """Measure something that the README claims, here and now.
 
 `conversion` needs room for three copies of the model (7b: 50 GB); --layers cuts it.
-`saving` compares our checkpoints with stock Orbax. `caching` compares stage 2 from a
-cache with captions decoded in every step.
+`saving` compares our checkpoints with stock Orbax; `feeding` how fast data comes with
+how fast training takes it; `caching` stage 2 from a cache with captions decoded in
+every step.
 
     bridge bench conversion --workdir runs/conversion --size 7b
     bridge bench conversion --workdir runs/conversion --size 2b --layers 4
     bridge bench saving --workdir runs/saving --gigabytes 2
     bridge bench caching --workdir runs/caching --into README.md
+    bridge bench feeding --config configs/shapes_stage1.py
 """
 
 import argparse
@@ -15,6 +17,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bridge_jax.cli import arguments, outputs
+from bridge_jax.core.errors import BridgeError
+
+NEED_ROOM = ("conversion", "saving")
+FED = (
+    "configs/shapes_pretrain.py:vlm",
+    "configs/shapes_pretrain.py:decoder",
+    "configs/shapes_pretrain.py:autoencoder",
+    "configs/shapes_stage1.py",
+    "configs/shapes_stage2.py",
+)
 
 
 def _conversion(args: argparse.Namespace) -> str:
@@ -35,16 +47,34 @@ def _caching(args: argparse.Namespace) -> str:
     return caching.markdown(caching.measure(args.workdir))
 
 
+def _feeding(args: argparse.Namespace) -> str:
+    from bridge_jax.bench import feeding
+    from bridge_jax.cli import resolve
+
+    configs = {spec: resolve.resolve(spec, args.overrides) for spec in args.config}
+    return feeding.markdown(
+        [feeding.measure(spec, config) for spec, config in configs.items()]
+    )
+
+
 SUITES: dict[str, Callable[[argparse.Namespace], str]] = {
     "conversion": _conversion,
     "saving": _saving,
     "caching": _caching,
+    "feeding": _feeding,
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("suite", choices=tuple(SUITES))
-    parser.add_argument("--workdir", type=Path, required=True)
+    parser.add_argument("--workdir", type=Path, help="a new folder, for big files")
+    parser.add_argument(
+        "--config",
+        nargs="+",
+        default=FED,
+        metavar="CONFIG",
+        help="recipes to feed (default: those of the tiny model)",
+    )
     parser.add_argument("--size", default="7b", help="of Qwen2-VL: 2b, 7b, 72b")
     parser.add_argument("--layers", type=int, default=0, help="0: all of them")
     parser.add_argument("--gigabytes", type=float, default=2.0, help="to save at once")
@@ -58,7 +88,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    outputs.check_folder(args.workdir)
+    if args.overrides and args.suite != "feeding":
+        raise BridgeError(f"bench {args.suite} reads no config to set anything in")
+    if args.workdir is not None:
+        outputs.check_folder(args.workdir)
+    elif args.suite in NEED_ROOM:
+        raise BridgeError(f"bench {args.suite} writes big files: give it --workdir DIR")
     arguments.start(args)
     from bridge_jax.core import marks
 

@@ -29,6 +29,7 @@ COMMANDS = (
     "figures",
     "ablate",
     "langbridge",
+    "data",
     "parity",
     "pretrain",
     "train",

@@ -1,6 +1,7 @@
 """Fields of the records that a benchmark is given; what is wrong goes to `faults`."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from bridge_jax.data import images
 from bridge_jax.data.faults import Faults
 
 Record = Mapping[str, Any]
+LONGEST = 200  # letters of a name that are told
 
 
 def document(path: Path) -> dict[str, Any]:
@@ -59,16 +61,18 @@ def texts(record: Record, name: str, where: str, faults: Faults) -> tuple[str, .
     return ()
 
 
-def picture(name: Any, homes: Sequence[Path], where: str, faults: Faults) -> Path:
+def picture(name: Any, homes: Sequence[str | Path], where: str, faults: Faults) -> Path:
     """The file of that name in the first of `homes` that has it."""
     if not isinstance(name, str) or not name:
         faults.add(where, "the name of the picture is missing or no text")
         return Path()
     for home in homes:
-        if (home / name).is_file():
-            return home / name
-    looked = " or ".join(dict.fromkeys(str(home) for home in homes))
-    faults.add(where, f"there is no picture {name} in {looked}")
+        # Unlike Path's, it raises nothing for names that no file can have.
+        if os.path.isfile(os.path.join(home, name)):
+            return Path(home, name)
+    looked = " or ".join(dict.fromkeys(str(home) or "." for home in homes))
+    shown = name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
+    faults.add(where, f"there is no picture {shown!r} in {looked}")
     return Path()
 
 

@@ -11,8 +11,10 @@ import os
 import pathlib
 import threading
 import warnings
+from typing import BinaryIO
 
 import numpy as np
+import PIL.ExifTags
 import PIL.Image
 import PIL.ImageOps
 
@@ -63,8 +65,31 @@ def open_image(source: Source, limits: Limits = Limits()) -> np.ndarray:
         raise BridgeError(f"{name}: the file is empty; {WAY_OUT}")
     if len(data) > limits.bytes:
         raise BridgeError(_too_many_bytes(name, len(data), limits))
-    with _header(data, name) as image:
+    with _header(io.BytesIO(data), name) as image:
         return _decode(image, name, limits)
+
+
+def size_of(source: Source, limits: Limits = Limits()) -> tuple[int, int]:
+    """(height, width) that `open_image` will give, from the header alone.
+
+    Raises:
+      BridgeError: as `open_image`, but for damage behind the header.
+    """
+    if isinstance(source, np.ndarray):
+        return _check_array(source, limits).shape[:2]
+    if isinstance(source, PIL.Image.Image):
+        return source.height, source.width
+    if isinstance(source, bytes):
+        name, file = "image bytes", io.BytesIO(source)
+    else:
+        name, file = str(source), _checked(pathlib.Path(source), limits).open("rb")
+    with file, _header(file, name) as image:
+        _check_size(name, image.height, image.width, limits)
+        try:
+            turned = _turned(image)
+        except Exception as error:  # crafted metadata
+            raise BridgeError(f"{name}: its orientation cannot be read") from error
+        return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def smart_resize(
@@ -137,6 +162,14 @@ def from_vae_range(image: np.ndarray) -> np.ndarray:
 
 def _read(path: pathlib.Path, limits: Limits) -> bytes:
     try:
+        return _checked(path, limits).read_bytes()
+    except OSError as error:
+        raise BridgeError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _checked(path: pathlib.Path, limits: Limits) -> pathlib.Path:
+    """`path`, if it is a file of sane size."""
+    try:
         if path.is_dir():
             raise BridgeError(f"{path}: is a directory; name a picture inside it")
         if not path.exists():
@@ -146,7 +179,7 @@ def _read(path: pathlib.Path, limits: Limits) -> bytes:
         size = path.stat().st_size
         if size > limits.bytes:
             raise BridgeError(_too_many_bytes(str(path), size, limits))
-        return path.read_bytes()
+        return path
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise BridgeError(f"{path}: cannot be read ({reason})") from error
@@ -159,11 +192,11 @@ def _too_many_bytes(name: str, size: int, limits: Limits) -> str:
     )
 
 
-def _header(data: bytes, name: str) -> PIL.Image.Image:
+def _header(file: BinaryIO, name: str) -> PIL.Image.Image:
     try:
         with _HEADER_LOCK, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # our own limits decide, in `_decode`
-            return PIL.Image.open(io.BytesIO(data), formats=FORMATS)
+            return PIL.Image.open(file, formats=FORMATS)
     except PIL.Image.DecompressionBombError as error:
         raise BridgeError(
             f"{name}: has too many pixels to open safely; scale it down first"
@@ -187,6 +220,16 @@ def _decode(image: PIL.Image.Image, name: str, limits: Limits) -> np.ndarray:
         f"{name}: {frames} frames is more than the limit of {limits.frames}; "
         "save one frame as a picture"
     )
+
+
+def _turned(image: PIL.Image.Image) -> bool:
+    """Whether its metadata lay it on its side.
+
+    Of a PNG only what stands before the pixels is read: the rest would decode it.
+    """
+    if image.format == "PNG" and "exif" not in image.info:
+        return False
+    return image.getexif().get(PIL.ExifTags.Base.Orientation, 1) >= 5
 
 
 def _rgb(image: PIL.Image.Image) -> PIL.Image.Image:

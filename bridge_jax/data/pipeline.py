@@ -14,7 +14,7 @@ import grain
 import numpy as np
 
 from bridge_jax.core import config as config_lib
-from bridge_jax.core import convert_type, rooms
+from bridge_jax.core import rooms
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.data.cache import reading, wishes
@@ -64,6 +64,12 @@ class Batches:
             iterator.set_state(state[name])
 
 
+def stream_class(name: str, given: Mapping[str, Any]) -> type:
+    """The Stream that {"source": file} names. Raises BridgeError if there is none."""
+    source = given.get("source", name)
+    return rooms.load(f"{__package__}.streams", source, "Stream", f"streams.{name}")
+
+
 def load_stream(
     name: str,
     given: Mapping[str, Any],
@@ -74,14 +80,30 @@ def load_stream(
 
     `captions` answers its wishes, if it has any.
     """
-    given = dict(given)
-    where = f"streams.{name}"
-    source = given.pop("source", name)
-    cls = rooms.load(f"{__package__}.streams", source, "Stream", where)
-    given = {"processor": processor, **given}
-    if captions is not None and wishes.FIELD in convert_type.field_types(cls):
-        given[wishes.FIELD] = captions
-    return config_lib.to_dataclass(cls, given, where)
+    fields = {key: value for key, value in given.items() if key != "source"}
+    fields["processor"] = processor
+    cls = stream_class(name, given)
+    if captions is not None and _has(cls, wishes.FIELD):
+        fields[wishes.FIELD] = captions
+    return config_lib.to_dataclass(cls, fields, f"streams.{name}")
+
+
+def opened(
+    name: str,
+    given: Mapping[str, Any],
+    processor: processor_lib.Processor,
+    captions: wishes.Captions | None = None,
+) -> tuple[Any, int]:
+    """The Stream of {"batch": rows, "source": file, **fields}, and its rows a batch.
+
+    A Stream that has a field `batch` is told; 0 is none. Raises BridgeError as
+    `load_stream`.
+    """
+    fields = dict(given)
+    size = fields.pop("batch", 0)
+    if _has(stream_class(name, fields), "batch"):
+        fields["batch"] = size
+    return load_stream(name, fields, processor, captions), size
 
 
 def batches(
@@ -97,15 +119,14 @@ def batches(
     """
     iterators = {}
     for name, given in settings.streams.items():
-        given = dict(given)
-        size = given.pop("batch", 0)
+        captions = settings.cache.captions(processor)
+        stream, size = opened(name, given, processor, captions)
         if size < 1 or size % process_count:
             raise BridgeError(
                 f"streams.{name}.batch is {size}: give a positive multiple of the "
                 f"number of processes, {process_count}"
             )
-        captions = settings.cache.captions(processor)
-        stream = settings.cache.around(load_stream(name, given, processor, captions))
+        stream = settings.cache.around(stream)
         share = size // process_count
         place = functools.partial(_place, size, share, process_index)
         rows = grain.MapDataset.range(ENDLESS // process_count).map(place)
@@ -116,6 +137,10 @@ def batches(
         )
         iterators[name] = iter(whole.to_iter_dataset(options))
     return Batches(iterators)
+
+
+def _has(cls: type, field: str) -> bool:
+    return any(one.name == field for one in dataclasses.fields(cls))
 
 
 def _place(batch: int, share: int, process: int, index: int) -> int:

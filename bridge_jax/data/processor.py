@@ -15,11 +15,13 @@ import numpy as np
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import (
     chat,
+    images,
     instructions,
     layouts,
     patches,
     positions,
     rows,
+    shorten,
     templates,
     text_encoding,
     tokens,
@@ -116,17 +118,20 @@ class Processor:
         messages: Sequence[chat.Message],
         grids: Sequence[chat.Grid] = (),
         *,
+        videos: Sequence[chat.Grid] = (),
         answer: bool = False,
         begins: bool = True,
     ) -> chat.Row:
         """One conversation, or what follows in one where it does not begin here.
 
-        `answer` opens the assistant's turn at its end.
+        `grids` are of its pictures, `videos` of its videos; `answer` opens the
+        assistant's turn at its end.
         """
         return chat.render(
             self.llm,
             messages,
             image_grids=grids,
+            video_grids=videos,
             system=self.words.system if begins else None,
             generation_prompt=answer,
             merge=self.config.merge,
@@ -184,6 +189,12 @@ class Processor:
             messages.append({"role": "assistant", "content": reply})
         return self.render(messages, grids, answer=reply is None)
 
+    def drawable(self, caption: str) -> str:
+        """As many leading words as both the aligner's memory and mT5 have room for."""
+        frame = len(self.mt5.prefix) + len(self.mt5.suffix)
+        read = shorten.to_tokens(self.llm, caption, self.config.memory_length)
+        return shorten.to_tokens(self.mt5, read, self.config.t5_length - frame)
+
     # --- pictures ---------------------------------------------------------------
 
     @functools.cached_property
@@ -195,11 +206,46 @@ class Processor:
         """uint8 [H, W, 3] -> (patches [P, D] float32, grid); see `layouts`."""
         return self.patches(self.layout(image))
 
+    def grid(self, height: int, width: int) -> chat.Grid:
+        """(t, h, w) in patches of `look_at` of a picture of that size.
+
+        Raises:
+          BridgeError: the layout refuses such a picture.
+        """
+        frames, tall, wide = self.layout.shape(height, width)
+        return frames, tall // self.config.patch, wide // self.config.patch
+
     def patches(self, frames: np.ndarray) -> rows.Picture:
         """Frames uint8 [F, h, w, 3] of one picture -> as `look_at`, grid (F, ...)."""
         c = self.config
         shown = np.repeat(frames, c.temporal, axis=0)
         return patches.to_patches(shown, c.patch, c.temporal, c.merge)
+
+    def watch(self, frames: np.ndarray, most: int) -> rows.Picture:
+        """uint8 [F, H, W, 3] of a video -> as `look_at`, in at most `most` patches.
+
+        Frames keep their aspect ratio and the limits of single pictures. Raises
+        BridgeError for shapes that are refused.
+        """
+        c = self.config
+        _, tall, wide = self.video_grid(*frames.shape[:3], most)
+        size = tall * c.patch, wide * c.patch
+        shown = np.stack([images.resize(frame, *size) for frame in frames])
+        return patches.to_patches(shown, c.patch, c.temporal, c.merge)
+
+    def video_grid(self, frames: int, height: int, width: int, most: int) -> chat.Grid:
+        """(t, h, w) in patches of `watch`. Raises BridgeError as that does."""
+        c = self.config
+        time = -(-frames // c.temporal)
+        pixels = min(c.max_pixels, most // time * c.patch**2)
+        unit = c.patch * c.merge
+        if pixels < unit * unit:
+            raise BridgeError(
+                f"{frames} frames do not fit into {most} patches; take fewer of them"
+            )
+        least = min(c.min_pixels, pixels)
+        tall, wide = images.smart_resize(height, width, unit, least, pixels)
+        return time, tall // c.patch, wide // c.patch
 
     @property
     def patch_width(self) -> int:

@@ -6,8 +6,8 @@ import threading
 from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
 
-_LEAST = 100  # records are taken to have been read before a share means anything
-_TOLD = 20  # one by one; the rest are counted
+LEAST = 100  # records are taken to have been read before a share means anything
+TOLD = 20  # one by one; the rest are counted
 
 
 class Rejects:
@@ -15,11 +15,16 @@ class Rejects:
 
     Attributes:
       most: the largest share of the records read that may be of no use.
+      least: so many are taken to be read, even if fewer are.
+      tell: so many are told one by one.
       counts: reason -> number of records.
+      examples: reason -> the first of them.
     """
 
-    def __init__(self, most: float):
-        self.most, self.counts = most, collections.Counter()
+    def __init__(self, most: float, least: int = LEAST, tell: int = TOLD):
+        self.most, self.least, self.tell = most, least, tell
+        self.counts: collections.Counter[str] = collections.Counter()
+        self.examples: dict[str, str] = {}
         self._read = 0
         self._lock = threading.Lock()
 
@@ -36,10 +41,11 @@ class Rejects:
         """
         with self._lock:
             self.counts[reason] += 1
+            self.examples.setdefault(reason, what)
             bad = self.counts.total()
-            if bad <= _TOLD:
+            if bad <= self.tell:
                 log.say(f"left out ({reason}): {what}")
-            if bad > self.most * max(self._read, _LEAST):
+            if bad > self.most * max(self._read, self.least):
                 raise BridgeError(
                     f"{bad} of {self._read} records are of no use, more than the share"
                     f" of {self.most:g} that may be ({self.told()}); the last: {what}"
@@ -48,3 +54,15 @@ class Rejects:
     def told(self) -> str:
         """ "3 picture, 1 record": how many for each reason, most first."""
         return ", ".join(f"{n} {reason}" for reason, n in self.counts.most_common())
+
+
+class Useless(Exception):
+    """A record that cannot be used.
+
+    Attributes:
+      reason: a word that those like it share.
+    """
+
+    def __init__(self, reason: str, what: str):
+        super().__init__(what)
+        self.reason = reason

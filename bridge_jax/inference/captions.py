@@ -44,7 +44,7 @@ def of_pictures(
 ) -> list[str]:
     """The LLM's descriptions, as far as they can be drawn; "" where it says nothing."""
     found = looking.descriptions(engine, params, [(one,) for one in pictures])
-    return [_fitting(engine.processor, answer.text.strip()) for answer in found]
+    return [engine.processor.drawable(answer.text.strip()) for answer in found]
 
 
 def own(processor: processor_lib.Processor, prompts: Sequence[str]) -> list[Caption]:
@@ -99,25 +99,7 @@ def _caption(
     text, note = chat.caption_text(processor.llm, tokens), ""
     if not text:
         text, note = wish, "the model wrote no caption: the request itself is drawn"
-    short = _fitting(processor, text)
+    short = processor.drawable(text)
     if short != text:
         note = "; ".join([*([note] if note else []), "the caption was cut short"])
     return Caption(short, note)
-
-
-def _fitting(processor: processor_lib.Processor, text: str) -> str:
-    """As many leading words (or letters of a single word) as both sides can read."""
-    while not _fits(processor, text):
-        shorter = text.rpartition(" ")[0].rstrip()
-        text = shorter or text[: len(text) // 2]
-    return text
-
-
-def _fits(processor: processor_lib.Processor, text: str) -> bool:
-    """Whether the aligner's memory and the text encoder hold all of it."""
-    frame = len(processor.mt5.prefix) + len(processor.mt5.suffix)
-    sides = (
-        (processor.llm, processor.config.memory_length),
-        (processor.mt5, processor.config.t5_length - frame),
-    )
-    return all(len(one.encode_text(text)) <= most for one, most in sides)

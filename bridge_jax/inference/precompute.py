@@ -39,7 +39,7 @@ class Plan:
     """What is to be made.
 
     Attributes:
-      streams: name -> fields of a stream, as in a config, but for its batch.
+      streams: name -> fields of a stream, as in a config.
       rows: name -> how many rows of it, from the first.
       kinds: what the run will read; states and targets are of the captions in it.
       window: rows a shard.
@@ -123,8 +123,7 @@ def _write_captions(
     engine: Engine, params: Params, plan: Plan, name: str, held: set[bytes], add: Add
 ) -> None:
     heard = wishes.Heard()
-    given = plan.streams[name]
-    stream = pipeline.load_stream(name, given, engine.processor, heard)
+    stream, _ = pipeline.opened(name, plan.streams[name], engine.processor, heard)
     if getattr(stream, wishes.FIELD, None) is not heard:
         return  # its rows ask for none
     for window in plan.windows(name):
@@ -180,8 +179,7 @@ def _write_fields(
     answers = reading.Settings(str(folder), ",".join(plan.kinds)).captions(
         engine.processor
     )
-    given = plan.streams[name]
-    stream = pipeline.load_stream(name, given, engine.processor, answers)
+    stream, _ = pipeline.opened(name, plan.streams[name], engine.processor, answers)
     for window in plan.windows(name):
         rows = [stream(index) for index in window]
         for kind in kinds:
@@ -204,14 +202,18 @@ def _fields(
         for field, key in fields.wanted(kind, row).items():
             if key not in held:
                 lacking.setdefault(key, (i, field))
-    numbers = sorted({i for i, _ in lacking.values()})
+    read = {i: fields.reads(kind, rows[i]) for i, _ in lacking.values()}
+    groups: dict[Any, list[int]] = {}  # pictures may be of several sizes
+    for i in sorted(read):
+        groups.setdefault(str(jax.tree.map(np.shape, read[i])), []).append(i)
     made: dict[int, dict[str, np.ndarray]] = {}
-    for chunk in batching.chunks(numbers, engine.limits.rows, engine.parts):
-        batch = batching.stack([fields.reads(kind, rows[i]) for i in chunk.indices])
-        out = engine.run(derived, params, batch, {}, kind=kind)
-        out = {field: np.asarray(array) for field, array in out.items()}
-        for place, i in enumerate(chunk.real):
-            made[i] = {field: array[place] for field, array in out.items()}
+    for numbers in groups.values():
+        for chunk in batching.chunks(numbers, engine.limits.rows, engine.parts):
+            batch = batching.stack([read[i] for i in chunk.indices])
+            out = engine.run(derived, params, batch, {}, kind=kind)
+            out = {field: np.asarray(array) for field, array in out.items()}
+            for place, i in enumerate(chunk.real):
+                made[i] = {field: array[place] for field, array in out.items()}
     return {
         key: fields.stored(field, rows[i], made[i][field])
         for key, (i, field) in lacking.items()
@@ -234,4 +236,4 @@ def check(plan: Plan, processor: processor_lib.Processor) -> None:
     if none:
         raise BridgeError(f"no rows of {', '.join(none)} are to be made; give --rows")
     for name, given in plan.streams.items():
-        pipeline.load_stream(name, given, processor)
+        pipeline.opened(name, given, processor)

@@ -54,13 +54,11 @@ def batch(recipe: recipe_lib.Recipe) -> Any:
     """Shapes of a global batch, from one row of each stream."""
     shapes, cache = {}, recipe.config.cache
     for name, given in recipe.config.streams.items():
-        fields = {key: value for key, value in given.items() if key != "batch"}
         if "batch" not in given:
             raise BridgeError(f"streams.{name} says no batch: how many rows a step has")
         answers = cache.captions(recipe.processor)
-        stream = pipeline.load_stream(name, fields, recipe.processor, answers)
+        stream, size = pipeline.opened(name, given, recipe.processor, answers)
         row = cache.around(stream)(0)
-        size = given["batch"]
         shapes[name] = jax.tree.map(
             lambda leaf, size=size: jax.ShapeDtypeStruct(
                 (size, *np.shape(leaf)), np.asarray(leaf).dtype

@@ -180,8 +180,10 @@ def _steps(
     meter = meter_lib.Meter(run.step, hooks)
     start = int(state.step)
     for step in range(start + 1, run.total_steps + 1):
+        asked_for = time.perf_counter()
         with ledger.spending("data"):
             batch = run.step.layout.put_batch(_next(run.data, step))
+        waited = time.perf_counter() - asked_for
         if step == start + 1:
             began = time.perf_counter()
             run.step.compile(state, batch)
@@ -191,7 +193,7 @@ def _steps(
             dog.beat()
             ledger.charge("step")
         state, figures = run.step(state, batch)
-        meter.keep(figures, meter_lib.samples(batch))
+        meter.keep(figures, meter_lib.samples(batch), waited)
         due = [hook for hook in hooks if hook.every and step % hook.every == 0]
         stop = asked(step)
         if due or stop or step % _IN_FLIGHT == 0 or step == run.total_steps:

@@ -19,28 +19,31 @@ class Meter:
         self._windows = {id(hook): log.Window() for hook in hooks}
         self._step = step
         self._peak = hardware.peak(step.layout.mesh.devices.flat[0].device_kind).flops
-        self._pending: list[tuple[Any, int]] = []
+        self._pending: list[tuple[Any, int, float]] = []
         self.bad = 0  # skipped steps in a row
         self.restart()
 
     def restart(self) -> None:
         self._began = time.perf_counter()
 
-    def keep(self, figures: Any, samples: int) -> None:
-        self._pending.append((figures, samples))
+    def keep(self, figures: Any, samples: int, waited: float) -> None:
+        """A step of that many samples, for whose data the host waited so long (s)."""
+        self._pending.append((figures, samples, waited))
 
     def block(self, step: int) -> None:
         """Wait for the steps in flight and add their figures to every window."""
         if not self._pending:
             return
-        fetched = jax.device_get([figures for figures, _ in self._pending])
+        fetched = jax.device_get([figures for figures, _, _ in self._pending])
         now = time.perf_counter()
         seconds, self._began = now - self._began, now
-        steps, samples = len(fetched), sum(count for _, count in self._pending)
+        steps, samples = len(fetched), sum(count for _, count, _ in self._pending)
+        waited = sum(seconds for _, _, seconds in self._pending)
         self._pending.clear()
         flops = self._step.flops * steps
         speed = {
             "seconds": (seconds, steps),
+            "data_seconds": (waited, steps),
             "samples_per_second": (samples, seconds),
             "flops_per_second": (flops, seconds),
         }

@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import pipeline
-from bridge_jax.data.streams import conversations
+from bridge_jax.data import pipeline, record_stream
 
 QWEN = miniature.PROCESSOR.llm
 
@@ -30,7 +29,7 @@ def write(folder, records, name="data.json"):
     (folder / "images" / "a").mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (48, 32), "red").save(folder / "images" / "a" / "red.png")
     (folder / name).write_text(json.dumps(records))
-    conversations._opened.cache_clear()
+    record_stream.forget()
     return folder
 
 
@@ -70,7 +69,7 @@ def test_both_forms_make_the_same_rows(tmp_path):
 
 
 BAD = {
-    "conversation": {"conversations": [{"from": "robot", "value": "beep"}]},
+    "record": {"conversations": [{"from": "robot", "value": "beep"}]},
     "picture": llava(0) | {"image": "a/broken.png"},
     "length": llava(0, said="red " * 80),
 }
@@ -86,16 +85,16 @@ def test_what_is_of_no_use_is_told_and_the_next_one_taken(tmp_path, capsys, reas
     said = sorted(map(learnt, rows))
     assert set(said) == {f"a cat {i}" for i in range(5)} and said.count("a cat 2") == 2
     assert f"left out ({reason}): {tmp_path}" in capsys.readouterr().out
-    _, rejects = conversations._opened(str(tmp_path / "data.json"), 0.5)
-    assert dict(rejects.counts) == {reason: 1}
+    counts = record_stream._rejects(str(tmp_path / "data.json"), "", 0.5).counts
+    assert dict(counts) == {reason: 1}
 
 
 def test_too_many_bad_ones_end_the_run(tmp_path):
-    write(tmp_path, [BAD["conversation"]] * 4 + [llava(0)])
+    write(tmp_path, [BAD["record"]] * 4 + [llava(0)])
     with pytest.raises(BridgeError) as told:
         [stream(tmp_path)(i) for i in range(5)]
     assert "more than the share of 0.01" in str(told.value)
-    assert "2 conversation" in str(told.value) and "record " in str(told.value)
+    assert "2 record" in str(told.value) and "record " in str(told.value)
 
 
 def test_control_strings_stay_text(tmp_path):

@@ -1,7 +1,6 @@
 """Text stays text: on every side, whatever it spells."""
 
-import random
-
+import nasty
 import numpy as np
 import pytest
 
@@ -9,48 +8,12 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import text_encoding, tokens
 
 SIDES = ("qwen2_vl", "mt5", "bert")
-FULL_WIDTH = str.maketrans("<>/[]|", "＜＞／［］｜")
-
-
-def _nasty_texts(added: list[str], count: int) -> list[str]:
-    """Strings of control tokens whole, nested, cut, doubled and in other spellings."""
-    rng = random.Random(7)
-    letters = [
-        *"abz09 .,<>|/[]_\n\t",
-        "é",
-        "e\u0301",
-        "星",
-        "🙂",
-        "\u200d",
-        "\ufeff",
-        "▁",
-    ]
-    texts = []
-    for i in range(count):
-        parts = [added[i % len(added)]]
-        for _ in range(rng.randrange(5)):
-            token = rng.choice(added)
-            cut = rng.randrange(len(token) + 1)
-            parts.append(
-                rng.choice(
-                    [
-                        token,
-                        token[:cut] + rng.choice(added) + token[cut:],
-                        token.upper(),
-                        token.translate(FULL_WIDTH),
-                        rng.choice(letters) * rng.randrange(4),
-                    ]
-                )
-            )
-        rng.shuffle(parts)
-        texts.append("".join(parts))
-    return texts
 
 
 @pytest.mark.parametrize("side", SIDES)
 def test_no_text_becomes_a_control_id(side):
     tokenizer = tokens.load_built_in(side)
-    texts = _nasty_texts(sorted(tokenizer.added), 1000)
+    texts = nasty.texts(sorted(tokenizer.added), 1000)
     assert all(any(name in text for text in texts) for name in tokenizer.added)
     control = set(tokenizer.added.values()) - {tokenizer.unk_id}
     for text, ids in zip(texts, tokenizer.encode_texts(texts), strict=True):
@@ -60,7 +23,7 @@ def test_no_text_becomes_a_control_id(side):
 
 def test_byte_level_text_comes_back_as_written():
     tokenizer = tokens.load_built_in("qwen2_vl")
-    for text in _nasty_texts(sorted(tokenizer.added), 300):
+    for text in nasty.texts(sorted(tokenizer.added), 300):
         if "e\u0301" not in text:  # the one string that NFC rewrites
             assert tokenizer.decode(tokenizer.encode_text(text)) == text
 

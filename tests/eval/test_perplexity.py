@@ -6,7 +6,8 @@ import benchmark_files as files
 import pytest
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import conversations, faults
+from bridge_jax.data import faults
+from bridge_jax.data.forms import conversation
 from bridge_jax.eval import options
 from bridge_jax.eval.benchmarks import perplexity
 from bridge_jax.eval.outside.shards import Shard
@@ -99,7 +100,7 @@ def test_marks_stand_for_pictures_in_order(tmp_path):
             {"role": "assistant", "content": [{"type": "text", "text": "yes"}]},
         ],
     }
-    made = conversations.read(record, tmp_path, "here", found)
+    made = conversation.read(record, [tmp_path], "here", found)
     found.stop()
     assert made.messages[0]["content"] == [
         {"type": "text", "text": "Be <image> brief."}

@@ -40,7 +40,10 @@ def test_parses(where, words):
         if args.config is not None:
             experiment.load(config_lib.load(args.config, args.overrides))
     elif "config" in args:
-        resolve.resolve(args.config, args.overrides)
+        specs = args.config if isinstance(args.config, list | tuple) else [args.config]
+        for spec in specs:
+            if ".py" in spec:  # `data inspect` takes other files, too
+                resolve.resolve(spec, args.overrides)
 
 
 def test_the_readme_shows_scripts_that_exist():

@@ -71,6 +71,7 @@ MAY_IMPORT = {
         "inference",
         "train",
     },
+    "inspection": {"core", "data", "eval.pages.page", "eval.pages.curves"},
     "cli": set(),  # filled below: everything
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT) | {""}

@@ -235,6 +235,17 @@ def test_shares_are_the_whole(model, cache, tmp_path):
     assert len(found) == len(store.Kind(cache, "captions"))
 
 
+def test_a_window_may_have_pictures_of_several_sizes(model, pictures):
+    shown = [pictures[0], pictures[1][:32], pictures[2][:32], pictures[0]]
+    rows = [{"images": one} for one in shown]
+    whole = precompute._fields(model.engine, model.params, "latents", rows, set())
+    assert len(whole) == 3
+    for row in rows:
+        [name] = fields.wanted("latents", row).values()
+        alone = precompute._fields(model.engine, model.params, "latents", [row], set())
+        close(whole[name], alone[name], "latents")
+
+
 def test_targets_without_captions_are_of_the_rows_own(model, tmp_path):
     plan = dataclasses.replace(PLAN, kinds=("targets",))
     filled(model, tmp_path / "cache", plan)

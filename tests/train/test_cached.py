@@ -57,7 +57,7 @@ def model(plain):
 def folder(home, plain, model):
     """A cache of just the rows that two steps read."""
     given = {name: dict(one) for name, one in plain.streams.items()}
-    rows = {name: one.pop("batch") * STEPS for name, one in given.items()}
+    rows = {name: one["batch"] * STEPS for name, one in given.items()}
     decoding = captions.decoding(model.processor)
     about = (model.processor.config, decoding, {})
     parts = cached.parts_of(KINDS)

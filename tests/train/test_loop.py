@@ -2,6 +2,7 @@ import functools
 import json
 import os
 import signal
+import time
 
 import jax
 import jax.numpy as jnp
@@ -107,6 +108,27 @@ def test_overfits_a_batch(tmp_path):
     seen = toy.Losses()
     loop.train(toy.run(tmp_path, 150, config=config, data=Same(), hooks=[seen]))
     assert seen.seen[150]["fit"] < 0.01 * seen.seen[1]["fit"]
+
+
+def test_waiting_for_data_is_told(tmp_path, capsys):
+    class Slow:
+        def __init__(self):
+            self.data = toy.data(8)
+
+        def __next__(self):
+            time.sleep(0.05)
+            return next(self.data)
+
+        def get_state(self):
+            return {}
+
+        def set_state(self, state):
+            pass
+
+    loop.train(toy.run(tmp_path, 4, data=Slow()))
+    records = read(tmp_path / "metrics.jsonl")
+    assert all(r["data_seconds"] >= 0.05 for r in records) and len(records) == 2
+    assert "data_seconds: " in capsys.readouterr().out
 
 
 def test_reports_line_events_and_records(tmp_path, capsys):

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
     recipe.check(config)
     runtime.need_one_process("bridge cache build", "--shard I/N on each host")
     streams = {name: dict(given) for name, given in config.streams.items()}
-    batches = {name: given.pop("batch", 0) for name, given in streams.items()}
+    batches = {name: given.get("batch", 0) for name, given in streams.items()}
     plan = precompute.Plan(
         streams=streams,
         rows={n: args.rows or config.total_steps * b for n, b in batches.items()},

@@ -28,6 +28,9 @@ class Shown(Protocol):
 
     unit: int
 
+    def shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """(F, h, w) of the frames of a picture of that size."""
+
     def __call__(self, image: np.ndarray) -> np.ndarray: ...
 
 

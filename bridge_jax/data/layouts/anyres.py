@@ -31,12 +31,15 @@ class Layout:
         self._side, self._grids = sizes.side, sizes.tiles
         self.unit = (sizes.side // sizes.patch) ** 2
 
+    def shape(self, height: int, width: int) -> tuple[int, int, int]:
+        rows, columns = self._grid(height, width)
+        return 1 + rows * columns, self._side, self._side
+
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        side = self._side
-        rows, columns = max(self._grids, key=lambda grid: self._worth(image, grid))
+        side, (height, width) = self._side, image.shape[:2]
+        rows, columns = self._grid(height, width)
         whole = images.resize(image, side, side)[None]
-        scale = self._scale(image, (rows, columns))
-        height, width = image.shape[:2]
+        scale = self._scale(height, width, (rows, columns))
         fitted = images.resize(
             image,
             min(math.ceil(height * scale), rows * side),
@@ -46,14 +49,15 @@ class Layout:
         tiles = padded.reshape(rows, side, columns, side, 3).swapaxes(1, 2)
         return np.concatenate([whole, tiles.reshape(-1, side, side, 3)])
 
-    def _scale(self, image: np.ndarray, grid: tuple[int, int]) -> float:
+    def _grid(self, height: int, width: int) -> tuple[int, int]:
+        return max(self._grids, key=lambda grid: self._worth(height, width, grid))
+
+    def _scale(self, height: int, width: int, grid: tuple[int, int]) -> float:
         """By which the picture just fits into the grid."""
-        height, width = image.shape[:2]
         return min(grid[0] * self._side / height, grid[1] * self._side / width)
 
-    def _worth(self, image: np.ndarray, grid: tuple[int, int]) -> tuple[int, int]:
+    def _worth(self, height: int, width: int, grid: tuple[int, int]) -> tuple[int, int]:
         """(pixels of the picture that are kept, minus those that are wasted)."""
-        height, width = image.shape[:2]
-        scale = self._scale(image, grid)
+        scale = self._scale(height, width, grid)
         kept = min(int(height * scale) * int(width * scale), height * width)
         return kept, kept - grid[0] * grid[1] * self._side**2

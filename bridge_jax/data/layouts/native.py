@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bridge_jax.data import patches
+from bridge_jax.data import images, patches
 from bridge_jax.data.layouts import Sizes
 
 
@@ -12,6 +12,11 @@ class Layout:
     def __init__(self, sizes: Sizes):
         self._sizes = sizes
         self.unit = sizes.merge**2
+
+    def shape(self, height: int, width: int) -> tuple[int, int, int]:
+        c = self._sizes
+        factor, limits = c.patch * c.merge, (c.min_pixels, c.max_pixels)
+        return 1, *images.smart_resize(height, width, factor, *limits)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         c = self._sizes

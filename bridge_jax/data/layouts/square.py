@@ -19,6 +19,9 @@ class Layout:
         self._side = sizes.side
         self.unit = (sizes.side // sizes.patch) ** 2
 
+    def shape(self, height: int, width: int) -> tuple[int, int, int]:
+        return 1, self._side, self._side
+
     def __call__(self, image: np.ndarray) -> np.ndarray:
         height, width = image.shape[:2]
         longest = max(height, width)

@@ -3,118 +3,67 @@
     c.streams.main = dict(source="conversations", batch=128, length=2048,
         num_patches=576, data="llava_v1_5_mix665k.json", images="images")
 
-See `data/conversations.py` for the forms and `data/sources` for the files. The records
-come in another order in every epoch. One that is of no use is told, counted, and the
-next of the file taken in its place, so that row i stays a function of i alone.
+See `data/forms/conversation.py` for the forms and `data/sources` for the files.
+`packed_conversations` puts several into a row.
 """
 
 import dataclasses
-import functools
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-import numpy as np
-
-from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import (
-    chat,
-    conversations,
-    epochs,
-    fields,
-    processor,
-    rejects,
-    rows,
-    sources,
-)
-from bridge_jax.data.faults import Faults
+from bridge_jax.data import chat, segment_stream
+from bridge_jax.data.forms import conversation
+from bridge_jax.data.rejects import Useless
+from bridge_jax.data.segment_stream import Grids
 
 
 @dataclasses.dataclass(frozen=True)
-class Stream:
-    """Row: vlm {...}, targets [T], loss_mask [T] float32.
+class Stream(segment_stream.SegmentStream):
+    """Row: vlm {...}, targets [T], loss_mask [T]: what the assistant says.
 
-    Attributes:
-      data: the file.
-      images: folder that pictures are named from; the file's own by default.
-      length: T; last turns that do not fit are left out.
-      num_patches: P, of all pictures of a conversation; 0 for text alone.
-      evenness: see `rows.weigh_replies`; 0 as LLaVA has it, every token alike.
-      most_bad: largest share of the records that may be of no use.
+    Last turns that do not fit are left out.
     """
 
-    processor: processor.Processor
-    data: str = ""
-    images: str = ""
-    seed: int = 0
-    length: int = 2048
-    num_patches: int = 576
-    evenness: float = 0.0
-    most_bad: float = 0.01
+    def read(self, where: str, record: Mapping[str, Any]) -> conversation.Conversation:
+        return self.understood(conversation.read, where, record)
 
-    def __post_init__(self):
-        if not self.data:
-            raise BridgeError("streams of conversations need data=FILE")
-
-    def __call__(self, index: int) -> dict[str, np.ndarray]:
-        source, bad = _opened(self.data, self.most_bad)
-        first = epochs.record(self.seed, index, len(source))
-        for more in range(len(source)):
-            bad.read()
-            try:
-                return self._row(source[(first + more) % len(source)])
-            except _Useless as error:
-                bad.add(error.reason, str(error))
-            except BridgeError as error:  # the record itself
-                bad.add("record", str(error))
-        raise BridgeError(f"{self.data}: not one of its records is of use")
-
-    def _row(self, named: tuple[str, dict]) -> dict[str, np.ndarray]:
-        where, record = named
-        found = Faults()
-        home = Path(self.images) if self.images else Path(self.data).parent
-        made = conversations.read(record, home, where, found)
-        if found.lines:
-            raise _Useless("conversation", found.lines[0])
-        try:
-            opened = fields.open_pictures(made.images)
-            pictures = [self.processor.look_at(picture) for picture in opened]
-        except BridgeError as error:
-            raise _Useless("picture", f"{where}: {error}") from None
-        patches = sum(len(picture) for picture, _ in pictures)
-        if patches > self.num_patches:
-            raise _Useless(
-                "length", f"{where}: {patches} patches, and {self.num_patches} fit"
+    def fitted(
+        self, made: conversation.Conversation, grids: Grids, where: str
+    ) -> chat.Row:
+        kept, used = [], 0
+        shown = dict.fromkeys(grids, 0)
+        for turn in _turns(made.messages):
+            # Before it is tokenized, which may take long.
+            if sum(map(_characters, turn)) > segment_stream.CHARACTERS * self.length:
+                break
+            stops = {kind: n + _count(turn, kind) for kind, n in shown.items()}
+            mine = {kind: grids[kind][shown[kind] : stops[kind]] for kind in shown}
+            row = self.processor.render(
+                turn, mine["image"], videos=mine["video"], begins=not kept
             )
-        row = self._fitted(made.messages, [grid for _, grid in pictures], where)
-        out, response, _ = self.processor.vlm(
-            [row], pictures, self.length, self.num_patches
-        )
-        weights = rows.weigh_replies(response, self.evenness)
-        return {"vlm": out, "targets": out["tokens"], "loss_mask": weights}
-
-    def _fitted(self, messages, grids, where: str) -> chat.Row:
-        """As many turns as fit; all pictures must be among them."""
-        messages = list(messages)
-        while messages:
-            if messages[-1]["role"] == "assistant" and _shown(messages) == len(grids):
-                row = self.processor.render(messages, grids)
-                if len(row.tokens) <= self.length:
-                    return row
-            messages.pop()
-        raise _Useless("length", f"{where}: no turn fits into {self.length} tokens")
+            if used + len(row.tokens) > self.length:
+                break
+            kept.append(row)
+            used, shown = used + len(row.tokens), stops
+        if kept and shown == {kind: len(some) for kind, some in grids.items()}:
+            return chat.follow(kept)
+        what = "its pictures and their turns do not fit" if kept else "no turn fits"
+        raise Useless("length", f"{where}: {what} into {self.length} tokens")
 
 
-class _Useless(Exception):
-    """A record that cannot be used: `reason` is one word."""
-
-    def __init__(self, reason: str, what: str):
-        super().__init__(what)
-        self.reason = reason
-
-
-def _shown(messages) -> int:
-    return sum(p["type"] == "image" for m in messages for p in m["content"])
+def _turns(messages: Sequence[chat.Message]) -> Iterator[list[chat.Message]]:
+    """Messages up to each reply; what nobody replied to is left out."""
+    turn = []
+    for message in messages:
+        turn.append(message)
+        if message["role"] == "assistant":
+            yield turn
+            turn = []
 
 
-@functools.lru_cache(8)
-def _opened(path: str, most: float) -> tuple[sources.Records, rejects.Rejects]:
-    return sources.open_source(path), rejects.Rejects(most)
+def _count(turn: Sequence[chat.Message], kind: str) -> int:
+    return sum(part["type"] == kind for message in turn for part in message["content"])
+
+
+def _characters(message: chat.Message) -> int:
+    return sum(len(part.get("text", "")) for part in message["content"])

@@ -17,6 +17,7 @@ from typing import Any
 from bridge_jax.core import rooms
 from bridge_jax.data import faults, fields
 from bridge_jax.data.faults import Faults
+from bridge_jax.data.sources import coco
 from bridge_jax.eval.options import Options
 from bridge_jax.eval.outside import answer_files, picture_files, treebank
 from bridge_jax.eval.outside.shards import WHOLE, Shard
@@ -101,27 +102,9 @@ def _lines(data: Path, found: Faults) -> list[Item]:
 
 
 def _coco(data: Path, found: Faults) -> list[Item]:
-    document = fields.document(data)
-    told: dict[str, list[str]] = {}
-    images = fields.records(document, "images", data, found)
-    for where, record in images:
-        number = record.get("id")
-        if not isinstance(number, int | str) or str(number) in told:
-            found.add(where, f"'id' {number!r} is no number, or another image's too")
-        told[str(number)] = []
-    for where, record in fields.records(document, "annotations", data, found):
-        caption = fields.word(record, "caption", where, found)
-        if str(record.get("image_id")) in told:
-            told[str(record["image_id"])].append(caption)
-        else:
-            found.add(
-                where, f"'image_id' {record.get('image_id')!r} is no image's 'id'"
-            )
     items = []
-    for where, record in images:
+    for where, record, annotations in coco.images(data, found):
         path = picture_files.find(record, "file_name", data.parent, where, found)
-        captions = tuple(told[str(record.get("id"))])
-        if not captions:
-            found.add(where, "no annotation is about it")
-        items.append(Item(path, captions, answer_files.key_of(record.get("file_name"))))
+        said = tuple(coco.captions(annotations, where, found))
+        items.append(Item(path, said, answer_files.key_of(record.get("file_name"))))
     return items

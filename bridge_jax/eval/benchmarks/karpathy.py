@@ -24,6 +24,7 @@ import numpy as np
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import fields
 from bridge_jax.data.faults import Faults
+from bridge_jax.data.sources import karpathy as source
 from bridge_jax.eval import batches
 from bridge_jax.eval.options import Options
 from bridge_jax.eval.outside import answer_files, embedding_files, picture_files, ranks
@@ -54,10 +55,7 @@ class Benchmark:
 
     def __init__(self, data: Path):
         found, data = Faults(), Path(data)
-        images = fields.records(fields.document(data), "images", data, found)
-        tested = [(where, r) for where, r in images if r.get("split") == SPLIT]
-        if images and not tested:
-            found.add(str(data), f"no image is of split {SPLIT!r}")
+        tested = source.images(data, (SPLIT,), found)
         self.items = [_item(r, data.parent, where, found) for where, r in tested]
         found.stop()
 
@@ -113,10 +111,8 @@ def clean(caption: str) -> str:
 
 
 def _item(record: Mapping[str, Any], home: Path, where: str, found: Faults) -> Item:
-    captions = []
-    for place, sentence in fields.records(record, "sentences", where, found):
-        captions.append(clean(fields.word(sentence, "raw", place, found)))
-    captions = captions[:CAPTIONS]
+    said = source.captions(record, where, found)[:CAPTIONS]
+    captions = [clean(caption) for caption in said]
     return Item(
         picture_files.find(record, "filename", home, where, found),
         tuple(captions),

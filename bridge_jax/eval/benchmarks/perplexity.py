@@ -1,7 +1,7 @@
 """How well the model foretells texts: perplexity and bits per byte.
 
     {"text": "It was a dark and stormy night."}
-    {"messages": [...], "images": ["a.jpg"]}        see `data/conversations.py`
+    {"messages": [...], "images": ["a.jpg"]}        see `data/forms/conversation.py`
 
 A text is read as it stands, after <|endoftext|>, in windows of the context where it is
 longer (`inference/likelihood.py`); of a conversation the assistant's words count.
@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import conversations, faults, fields
-from bridge_jax.data.conversations import Conversation
+from bridge_jax.data import faults, fields
 from bridge_jax.data.faults import Faults
+from bridge_jax.data.forms import conversation
+from bridge_jax.data.forms.conversation import Conversation
 from bridge_jax.eval.options import Options
 from bridge_jax.eval.outside import answer_files
 from bridge_jax.eval.outside.shards import WHOLE, Shard
@@ -108,4 +109,7 @@ def _item(record: Mapping[str, Any], home: Path, where: str, found: Faults) -> I
     key = answer_files.key_of(record)
     if "text" in record:
         return Item(fields.word(record, "text", where, found), None, key)
-    return Item("", conversations.read(record, home, where, found), key)
+    made = conversation.read(record, [home], where, found)
+    if made.videos:
+        found.add(where, "has videos, and perplexity is of text and pictures alone")
+    return Item("", made, key)

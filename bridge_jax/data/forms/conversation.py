@@ -7,28 +7,37 @@
 
 The first is what Qwen's and ms-swift's tools write (content may also be a list of
 parts, {"type": "image"} and {"type": "text", "text": ...}), the second LLaVA's. Where
-a record has pictures, each <image> in what the user says stands for the next of them;
-without pictures it stays text.
+a record has pictures, each <image> in what the user says stands for the next of them,
+and where it has "videos", each <video>; without them the marks stay text.
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bridge_jax.data import chat, fields
+from bridge_jax.data import chat, fields, images
 from bridge_jax.data.faults import Faults
+from bridge_jax.data.forms import pictures, words
 
-MARK = "<image>"
+MARKS = {"image": "<image>", "video": "<video>"}
 _NAMES = {"human": "user", "gpt": "assistant"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Conversation:
-    """Messages, the files of the pictures that they show, and what was said."""
+    """Messages, the pictures and videos that they show, and what was said."""
 
     messages: tuple[chat.Message, ...]
-    images: tuple[Path, ...]
+    images: tuple[images.Source, ...]
+    videos: tuple[Path, ...] = ()
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """ "image" or "video" of each, in order of appearance."""
+        parts = (part for message in self.messages for part in message["content"])
+        return tuple(part["type"] for part in parts if part["type"] in MARKS)
 
     @property
     def replies(self) -> str:
@@ -38,38 +47,46 @@ class Conversation:
 
 
 def read(
-    record: Mapping[str, Any], home: Path, where: str, found: Faults
+    record: Mapping[str, Any], homes: Sequence[str | Path], where: str, found: Faults
 ) -> Conversation:
     """The conversation of a record; what is wrong with it goes to `found`.
 
     Args:
-      home: folder that the pictures are named from.
+      homes: folders that the pictures are named from.
     """
-    names = _picture_names(record)
-    pictures = tuple(fields.picture(name, [home], where, found) for name in names)
+    names = _listed(record, "image", pictures.SUFFIXES)
+    films = _listed(record, "video")
+    seen = tuple(pictures.read(name, homes, where, found) for name in names)
+    videos = tuple(fields.picture(name, homes, where, found) for name in films)
+    marks = [MARKS[kind] for kind, some in (("image", seen), ("video", videos)) if some]
     messages = []
     for number, (role, content) in enumerate(_turns(record, where, found)):
         place = f"{where}: message {number}"
         if role not in chat.ROLES:
             found.add(place, f"role {role!r} is none of {', '.join(chat.ROLES)}")
-        parts = _parts(content, marks=bool(names) and role == "user")
+        parts = _parts(content, marks if role == "user" else [])
         if parts is None:
             found.add(place, "its content is neither text nor parts of text and image")
         else:
+            words.check("".join(_words(parts)), place, found)
             messages.append({"role": role, "content": parts})
-    made = Conversation(tuple(messages), pictures)
-    shown = sum(p["type"] == "image" for m in messages for p in m["content"])
-    if shown != len(pictures):
-        found.add(where, f"{shown} images are mentioned and {len(pictures)} given")
+    made = Conversation(tuple(messages), seen, videos)
+    for kind, given in (("image", seen), ("video", videos)):
+        shown = made.shown.count(kind)
+        if shown != len(given):
+            found.add(where, f"{shown} {kind}s are mentioned and {len(given)} given")
     if not made.replies.strip():
         found.add(where, "the assistant says nothing")
     return made
 
 
-def _picture_names(record: Mapping[str, Any]) -> list[Any]:
-    given = record.get("images", record.get("image"))
+def _listed(
+    record: Mapping[str, Any], kind: str, others: Sequence[str] = ()
+) -> list[Any]:
+    """What stands under "images" or "image", or else under other names."""
+    given = record.get(f"{kind}s", record.get(kind))
     if given is None:
-        return []
+        given = [record[name] for name in others if name in record]
     return given if isinstance(given, list) else [given]
 
 
@@ -89,20 +106,25 @@ def _turns(
     return []
 
 
-def _parts(content: Any, marks: bool) -> list[dict[str, str]] | None:
-    """Parts of text and images, or None for what is neither."""
+def _parts(content: Any, marks: Sequence[str]) -> list[dict[str, str]] | None:
+    """Parts of text, images and videos, or None for what is neither."""
     if isinstance(content, str):
-        pieces = content.split(MARK) if marks else [content]
-        parts = [{"type": "text", "text": piece} for piece in pieces]
-        parts = [one for part in parts for one in ({"type": "image"}, part)][1:]
-        return [p for p in parts if p["type"] == "image" or p["text"]]
+        kinds = {mark: kind for kind, mark in MARKS.items()}
+        cuts = re.compile("|".join(f"({re.escape(mark)})" for mark in marks) or "(?!)")
+        pieces = [piece for piece in cuts.split(content) if piece]
+        return [
+            {"type": kinds[piece]}
+            if piece in marks
+            else {"type": "text", "text": piece}
+            for piece in pieces
+        ]
     if not isinstance(content, list):
         return None
     made = []
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind == "image":
-            made.append({"type": "image"})
+        if kind in MARKS:
+            made.append({"type": kind})
         elif kind == "text" and isinstance(part.get("text"), str):
             made.append({"type": "text", "text": part["text"]})
         else:

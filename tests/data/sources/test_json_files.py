@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import source_checks
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import epochs, sources
@@ -24,11 +25,7 @@ RECORDS = [
 )
 def test_every_record_is_found_in_its_place(tmp_path, name, text):
     (tmp_path / name).write_text(text, newline="")
-    source = sources.open_source(tmp_path / name)
-    assert len(source) == len(RECORDS)
-    for i in reversed(range(len(RECORDS))):
-        where, record = source[i]
-        assert record == RECORDS[i] and where.startswith(f"{tmp_path / name}:")
+    source_checks.holds(tmp_path / name, RECORDS)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +57,7 @@ def test_files_that_hold_nothing_are_refused(tmp_path):
     with pytest.raises(BridgeError, match="no such file"):
         sources.open_source(tmp_path / "c.json")
     with pytest.raises(BridgeError, match="records are read from .jsonl, .json"):
-        sources.open_source(tmp_path / "a.csv")
+        sources.open_source(tmp_path / "a.npz")
 
 
 def test_an_epoch_has_every_record_once_in_an_order_of_its_own():
@@ -68,3 +65,24 @@ def test_an_epoch_has_every_record_once_in_an_order_of_its_own():
     assert all(sorted(one) == list(range(7)) for one in epoch)
     assert len({tuple(one) for one in epoch}) == 4
     assert epoch[0] != [epochs.record(4, i, 7) for i in range(7)]
+
+
+def test_a_text_a_line(tmp_path):
+    lines = ["a red circle", "", "  zwei gr\u00fcne Ringe \r", "three"]
+    (tmp_path / "a.txt").write_bytes("\ufeff".encode() + "\n".join(lines).encode())
+    said = ["a red circle", "zwei gr\u00fcne Ringe", "three"]
+    source = source_checks.holds(
+        tmp_path / "a.txt", [{"text": one, "prompt": one} for one in said]
+    )
+    assert source[1][0] == f"{tmp_path / 'a.txt'}:3"
+    (tmp_path / "b.txt").write_bytes(b"good\n\xff\n")
+    source = sources.open_source(tmp_path / "b.txt")
+    with pytest.raises(BridgeError, match="b.txt:2: is no UTF-8"):
+        source[1]
+
+
+def test_lines_that_name_no_json_lines_are_told_the_kind(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": 1}\n{"a": 2}\n')
+    with pytest.raises(BridgeError, match="its kind is json_lines"):
+        sources.open_source(tmp_path / "a.json")
+    assert sources.open_source(tmp_path / "a.json", "json_lines")[1][1] == {"a": 2}

@@ -1,0 +1,1 @@
+"""Looking at data before a model does: what it holds, how long it is, what is wrong."""
