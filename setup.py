@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 # Ranges that should work; .constraints.txt holds the versions the tests run with.
 REQUIRES = [
     "absl-py>=2.1",
+    "array_record>=0.7",  # shards of caches
     "flatbuffers>=24.3",  # jax.export
     "flax>=0.12.6,<0.13",
     "fsspec>=2024.6",  # files by a scheme, such as gs://

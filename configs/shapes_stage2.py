@@ -8,6 +8,9 @@ the default, alignment, trains the whole aligner and the retrieval heads.
         --config.init_from.projector=runs/adaption:projector \\
         --config.init_from.aligner=runs/adaption:aligner --config.aligner_init=fresh
 
+Both take the captions that the LLM itself writes with --config.cache.folder=DIR, after
+`bridge cache build --config configs/shapes_stage2.py --out DIR`.
+
 `:longer` goes on from there, learned queries only; `:last` does so once more after the
 LLM has changed, and edits are drawn as often as prompts; `:rewrites` and `:reasons`
 follow the LLM after stage 1's variants of those names. `:quickstart` is the few

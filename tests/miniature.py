@@ -114,6 +114,25 @@ def started(config, folder):
     return config
 
 
+_FILE = """
+from bridge_jax.core import config
+
+def get_config(variant=""):
+    return config.from_json({!r})
+"""
+
+
+def stage2_file(home):
+    """A config file in an empty folder: stage 2's generation stream alone, started."""
+    made = config("configs/shapes_stage2.py:tiny")
+    with made.unlocked():
+        made.streams = dict(generate=dict(source="shapes_generate", batch=8))
+        made.objectives = dict(semantic=dict(stream="generate"))
+    text = config_lib.to_json(started(made, home / "start"))
+    (home / "small.py").write_text(_FILE.format(text))
+    return home / "small.py"
+
+
 def rows(source, indices, **fields):
     """Rows of a stream as one batch: {field: [B, ...]}."""
     stream = pipeline.load_stream(source, fields, PROCESSOR)

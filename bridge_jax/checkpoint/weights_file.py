@@ -19,11 +19,10 @@ import jax
 import ml_dtypes
 import numpy as np
 import safetensors
-from jax.experimental import multihost_utils
 from safetensors.numpy import save_file
 
 from bridge_jax.core import config as config_lib
-from bridge_jax.core import trees
+from bridge_jax.core import runtime, trees
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 
@@ -81,7 +80,7 @@ def save(
     writes = jax.process_index() == 0
     tensors = {}
     for path, leaf in trees.flatten(params).items():
-        array = _fetched(leaf)
+        array = runtime.whole(leaf)
         if not writes:
             continue
         if dtype == "bfloat16" and array.dtype == np.float32:
@@ -96,13 +95,6 @@ def save(
     text.write_text(config_lib.to_json(config) + "\n")
     os.replace(staged, folder / WEIGHTS)
     os.replace(text, folder / CONFIG)
-
-
-def _fetched(leaf: jax.Array | np.ndarray) -> np.ndarray:
-    """The whole array, of which this process may hold a share only."""
-    if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
-        return multihost_utils.process_allgather(leaf, tiled=True)
-    return np.asarray(jax.device_get(leaf))
 
 
 def open_file(path: str | Path) -> WeightsFile:

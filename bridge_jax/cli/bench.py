@@ -2,11 +2,13 @@
 
 `conversion` needs room for three copies of the model (7b: 50 GB); --layers cuts it.
 `saving` compares our checkpoints with stock Orbax; `feeding` how fast data comes with
-how fast training takes it.
+how fast training takes it; `caching` stage 2 from a cache with captions decoded in
+every step.
 
     bridge bench conversion --workdir runs/conversion --size 7b
     bridge bench conversion --workdir runs/conversion --size 2b --layers 4
     bridge bench saving --workdir runs/saving --gigabytes 2
+    bridge bench caching --workdir runs/caching --into README.md
     bridge bench feeding --config configs/shapes_stage1.py
 """
 
@@ -39,6 +41,12 @@ def _saving(args: argparse.Namespace) -> str:
     return saving.markdown(saving.measure(args.workdir, args.gigabytes))
 
 
+def _caching(args: argparse.Namespace) -> str:
+    from bridge_jax.bench import caching
+
+    return caching.markdown(caching.measure(args.workdir))
+
+
 def _feeding(args: argparse.Namespace) -> str:
     from bridge_jax.bench import feeding
     from bridge_jax.cli import resolve
@@ -52,6 +60,7 @@ def _feeding(args: argparse.Namespace) -> str:
 SUITES: dict[str, Callable[[argparse.Namespace], str]] = {
     "conversion": _conversion,
     "saving": _saving,
+    "caching": _caching,
     "feeding": _feeding,
 }
 

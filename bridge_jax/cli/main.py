@@ -33,6 +33,7 @@ COMMANDS = (
     "parity",
     "pretrain",
     "train",
+    "cache",
     "import",
     "export",
     "formats",

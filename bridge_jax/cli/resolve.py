@@ -16,12 +16,14 @@ from ml_collections import ConfigDict
 
 from bridge_jax.core import config as config_lib
 from bridge_jax.data import pipeline
+from bridge_jax.data.cache import wishes
 from bridge_jax.sharding import mesh
 from bridge_jax.train import recipe
 
 _START = re.compile(r"--config\.init_from\.([\w/]+/[\w/]+)=")
 _SOURCE = re.compile(r"--config\.streams\.(\w+)\.source=(.+)")
 _STREAM = re.compile(r"--config\.streams\.(\w+)\.(\w+)")
+_GIVEN = ("processor", wishes.FIELD)  # by a run, and no config
 _OF_PIPELINE = ("source", "batch")  # fields of a stream that its Stream has not
 
 
@@ -81,7 +83,7 @@ def _defaults_of(cls: type) -> dict[str, Any]:
         if field.default is dataclasses.MISSING
         else field.default
         for field in dataclasses.fields(cls)
-        if field.name != "processor"
+        if field.name not in _GIVEN
     }
 
 

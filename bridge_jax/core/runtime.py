@@ -151,6 +151,22 @@ def any_process(flag: bool) -> bool:
     return total(flag) > 0
 
 
+def need_one_process(what: str, way_out: str) -> None:
+    """Raises BridgeError if this is one of several processes of a run."""
+    if jax.process_count() > 1:
+        raise BridgeError(
+            f"{what} runs in one process, and this is one of {jax.process_count()}: use"
+            f" {way_out}"
+        )
+
+
+def whole(leaf: jax.Array | np.ndarray) -> np.ndarray:
+    """An array of which this process may hold a share only; all must call."""
+    if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+        return multihost_utils.process_allgather(leaf, tiled=True)
+    return np.asarray(jax.device_get(leaf))
+
+
 def _seconds(environ: Mapping[str, str], name: str, default: int) -> int:
     given = environ.get(name, str(default))
     if not given.isdigit() or not int(given):

@@ -17,6 +17,7 @@ from bridge_jax.core import config as config_lib
 from bridge_jax.core import rooms
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import processor as processor_lib
+from bridge_jax.data.cache import reading, wishes
 from bridge_jax.data.streams import ENDLESS
 
 
@@ -27,11 +28,13 @@ class Settings:
       processes, **fields of its Stream}.
     threads: reader threads a stream.
     prefetch: batches read ahead a stream.
+    cache: what rows take from a cache.
     """
 
     streams: Mapping[str, Any]
     threads: int = 1
     prefetch: int = 4
+    cache: reading.Settings = reading.Settings()
 
 
 class Batches:
@@ -82,17 +85,28 @@ def stream_class(name: str, given: Mapping[str, Any]) -> type:
 
 
 def load_stream(
-    name: str, given: Mapping[str, Any], processor: processor_lib.Processor
+    name: str,
+    given: Mapping[str, Any],
+    processor: processor_lib.Processor,
+    captions: wishes.Captions | None = None,
 ) -> Any:
-    """The Stream of {"source": file, **fields}. Raises BridgeError for a wrong name."""
+    """The Stream of {"source": file, **fields}. Raises BridgeError for a wrong name.
+
+    `captions` answers its wishes, if it has any.
+    """
     fields = {key: value for key, value in given.items() if key != "source"}
     fields["processor"] = processor
     cls = stream_class(name, given)
+    if captions is not None and _has(cls, wishes.FIELD):
+        fields[wishes.FIELD] = captions
     return config_lib.to_dataclass(cls, fields, f"streams.{name}")
 
 
 def opened(
-    name: str, given: Mapping[str, Any], processor: processor_lib.Processor
+    name: str,
+    given: Mapping[str, Any],
+    processor: processor_lib.Processor,
+    captions: wishes.Captions | None = None,
 ) -> tuple[Any, int]:
     """The Stream of {"batch": rows, "source": file, **fields}, and its rows a batch.
 
@@ -101,10 +115,9 @@ def opened(
     """
     fields = dict(given)
     size = fields.pop("batch", 0)
-    declared = dataclasses.fields(stream_class(name, fields))
-    if any(field.name == "batch" for field in declared):
+    if _has(stream_class(name, fields), "batch"):
         fields["batch"] = size
-    return load_stream(name, fields, processor), size
+    return load_stream(name, fields, processor, captions), size
 
 
 def batches(
@@ -120,12 +133,14 @@ def batches(
     """
     iterators = {}
     for name, given in settings.streams.items():
-        stream, size = opened(name, given, processor)
+        captions = settings.cache.captions(processor)
+        stream, size = opened(name, given, processor, captions)
         if size < 1 or size % process_count:
             raise BridgeError(
                 f"streams.{name}.batch is {size}: give a positive multiple of the "
                 f"number of processes, {process_count}"
             )
+        stream = settings.cache.around(stream)
         share = size // process_count
         place = functools.partial(_place, size, share, process_index)
         rows = grain.MapDataset.range(ENDLESS // process_count).map(place)
@@ -136,6 +151,10 @@ def batches(
         )
         iterators[name] = iter(whole.to_iter_dataset(options))
     return Batches(iterators)
+
+
+def _has(cls: type, field: str) -> bool:
+    return any(one.name == field for one in dataclasses.fields(cls))
 
 
 def _place(batch: int, share: int, process: int, index: int) -> int:

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from bridge_jax.core import config as config_lib
-from bridge_jax.core import trees
+from bridge_jax.core import weights_hash as weights_hash_lib
 from bridge_jax.eval.system import System
 
 # What another run over the same weights may have otherwise.
@@ -31,12 +30,7 @@ def of(model: System) -> dict[str, Any]:
 
 def weights_hash(params: Any) -> str:
     """sha256 over the names, types and values of all parameters."""
-    digest = hashlib.sha256()
-    for path, leaf in sorted(trees.flatten(params).items()):
-        array = np.asarray(jax.device_get(leaf))
-        digest.update(f"{path} {array.dtype} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).data.cast("B"))
-    return digest.hexdigest()
+    return weights_hash_lib.of(params)
 
 
 def dtype(params: Any) -> str:

@@ -1,6 +1,7 @@
 """What is to be drawn: captions written by the LLM, or the user's own words."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -63,6 +64,19 @@ def own(processor: processor_lib.Processor, prompts: Sequence[str]) -> list[Capt
     return [Caption(text) for text in prompts]
 
 
+def choice_of(processor: processor_lib.Processor) -> decode.Choice:
+    """How captions are decoded.
+
+    Greedy: a caption is a reading of the wish, not an invention. So no seed matters.
+    """
+    return decode.Choice(processor.config.memory_length + _MARKS + _REASONS)
+
+
+def decoding(processor: processor_lib.Processor) -> dict[str, Any]:
+    """What a cache of captions remembers of how they were decoded."""
+    return {"choice": "greedy", "max_new_tokens": choice_of(processor).max_new_tokens}
+
+
 def _written(
     engine: Engine,
     params: Params,
@@ -70,8 +84,7 @@ def _written(
     wishes: Sequence[str],
     description: str,
 ) -> list[Caption]:
-    # Greedy: a caption is a reading of the wish, not an invention. So no seed matters.
-    choice = decode.Choice(engine.processor.config.memory_length + _MARKS + _REASONS)
+    choice = choice_of(engine.processor)
     numbers = np.zeros(len(conversations), np.uint32)
     found = decode.answers(engine, params, conversations, choice, numbers, description)
     return [

@@ -10,8 +10,10 @@ Batch fields of a stream (all optional, each needed by what reads it):
                     coordinates, patch_segments]}; several, e.g. vlm_image, vlm_text
     memory_index    [B, S] int, positions in T whose states the aligner reads
     memory_mask     [B, S] bool
+    memory_states   [B, S, D], those states, where they were computed before
     replaceable     [B] bool, rows in which learned queries may stand (edits: False)
     t5_tokens/mask  [B, L] the caption for mT5;  bert_tokens/mask [B, Lc] for BERT
+    t5_states       [B, L, D], what mT5 makes of it, where it was computed before
     images          [B, h, w, 3] float in [-1, 1], or latents [B, h/f, w/f, C]
     text, image     [B, D], embeddings of a frozen model, for LatentUMM
 """
@@ -81,13 +83,19 @@ class View:
             ),
         )
 
+    def states(self, side: str = "vlm", prefix: str = "memory") -> jax.Array:
+        """The LLM's states at batch[f"{prefix}_index"]: [B, S, D]."""
+        if f"{prefix}_states" in self.batch:
+            return self.batch[f"{prefix}_states"]
+        index = self.batch[f"{prefix}_index"]
+        return jnp.take_along_axis(self.hidden(side), index[..., None], axis=1)
+
     def memory(self, side: str = "vlm", prefix: str = "memory") -> jax.Array:
         """Projected states at batch[f"{prefix}_index"], 0 where masked: [B, S, D]."""
 
         def make():
-            index = self.batch[f"{prefix}_index"]
             mask = self.batch[f"{prefix}_mask"]
-            states = jnp.take_along_axis(self.hidden(side), index[..., None], axis=1)
+            states = self.states(side, prefix)
             projected = self.bundle.apply("projector", self.params, states)
             return jnp.where(mask[..., None], projected, 0.0)
 
@@ -108,6 +116,8 @@ class View:
     @property
     def mt5_states(self) -> jax.Array:
         """mT5 encoder output of the caption: [B, L, D]."""
+        if "t5_states" in self.batch:
+            return self.batch["t5_states"]
         return self.once(
             "mt5_states",
             lambda: self.bundle.apply(

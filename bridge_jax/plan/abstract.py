@@ -52,13 +52,13 @@ def state(recipe: recipe_lib.Recipe, optimizer: optim.Optimizer, given: Any) -> 
 
 def batch(recipe: recipe_lib.Recipe) -> Any:
     """Shapes of a global batch, from one row of each stream."""
-    shapes = {}
+    shapes, cache = {}, recipe.config.cache
     for name, given in recipe.config.streams.items():
-        fields = {key: value for key, value in given.items() if key != "batch"}
         if "batch" not in given:
             raise BridgeError(f"streams.{name} says no batch: how many rows a step has")
-        row = pipeline.load_stream(name, fields, recipe.processor)(0)
-        size = given["batch"]
+        answers = cache.captions(recipe.processor)
+        stream, size = pipeline.opened(name, given, recipe.processor, answers)
+        row = cache.around(stream)(0)
         shapes[name] = jax.tree.map(
             lambda leaf, size=size: jax.ShapeDtypeStruct(
                 (size, *np.shape(leaf)), np.asarray(leaf).dtype

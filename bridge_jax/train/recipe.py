@@ -19,13 +19,14 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Array, Params
 from bridge_jax.data import pipeline, vocabulary
 from bridge_jax.data import processor as processor_lib
+from bridge_jax.data.cache import reading
 from bridge_jax.models import build, view
 from bridge_jax.models import bundle as bundle_lib
 from bridge_jax.models import replacement as replacement_lib
 from bridge_jax.objectives import base
 from bridge_jax.sharding import place
+from bridge_jax.train import cached, loop, start
 from bridge_jax.train import hooks as hooks_lib
-from bridge_jax.train import loop, start
 from bridge_jax.train import optim as optim_lib
 from bridge_jax.train import state as state_lib
 from bridge_jax.train import step as step_lib
@@ -47,6 +48,7 @@ class Config:
       aligner_init: how a fresh aligner takes over mT5's weights, or "fresh".
       replacement: schedule of learned queries (stage 2).
       lora: low-rank adapters, if its rank is not 0; then "lora/.*" is what trains.
+      cache: captions and states made before, by `bridge cache build` (stage 2).
       mesh: axis -> size, -1 for the rest; rules: a table of `sharding/rules.py`.
       patience, rollbacks: what happens after skipped steps in a row; see `loop.Run`.
       hang_seconds: a process without a step for so long exits with 200; 0 never.
@@ -64,6 +66,7 @@ class Config:
     replacement: replacement_lib.Schedule = replacement_lib.Schedule()
     lora: start.Lora = start.Lora()
     optim: optim_lib.OptimConfig = optim_lib.OptimConfig()
+    cache: reading.Settings = reading.Settings()
     mesh: Mapping[str, Any] = dataclasses.field(default_factory=lambda: {"data": -1})
     rules: str = "fsdp_tp"
     total_steps: int = 1000
@@ -119,7 +122,10 @@ class Recipe:
 
     def batches(self) -> pipeline.Batches:
         """This process's batches from the beginning."""
-        settings = pipeline.Settings(self.config.streams, self.config.reader_threads)
+        config = self.config
+        settings = pipeline.Settings(
+            config.streams, config.reader_threads, cache=config.cache
+        )
         return pipeline.batches(
             settings, self.processor, jax.process_index(), jax.process_count()
         )
@@ -146,6 +152,7 @@ def _rooms(config: Config | Mapping[str, Any]) -> dict[str, Any]:
     """All fields of a Recipe that do not depend on devices."""
     if not isinstance(config, Config):
         config = config_lib.to_dataclass(Config, config)
+    config.cache.look()
     objectives = base.load(config.objectives)
     blind = [
         f"objectives.{label} reads stream {one.stream!r}"
@@ -179,6 +186,9 @@ def run(
     config = recipe.config
     params = recipe.fresh_params()
     optimizer = optim_lib.make(config.optim, params, config.total_steps)
+    cached.check(
+        config.cache, recipe.bundle, params, config.processor, optimizer.trainable
+    )
     state = state_lib.create(params, optimizer, config.seed, recipe.layout)
     state = loop.train(
         loop.Run(

@@ -9,6 +9,7 @@ from PIL import Image
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import pipeline, record_stream, shorten
+from bridge_jax.data.cache import wishes
 
 PROCESSOR = miniature.PROCESSOR
 COUNT = 7
@@ -143,6 +144,38 @@ def test_an_edit_without_a_caption_is_of_no_use(folder, capsys):
     assert row["t5_mask"].sum() > 3
     stream(folder, "edits", most_bad=0.6)(1)
     assert "left out (caption)" in capsys.readouterr().out
+
+
+class Said(wishes.Captions):
+    """Answers every wish alike."""
+
+    def of(self, wish, own):
+        return "two green rings"
+
+
+@pytest.mark.parametrize("source", ["generate", "edits"])
+def test_the_llms_caption_takes_the_place_of_the_records(folder, source):
+    given = {"data": str(folder / "a.jsonl"), **SIZES[source]}
+    heard = wishes.Heard()
+    for answers in (heard, Said()):
+        of = {"one": {"source": source, **given}}
+        alone = pipeline.load_stream(source, given, PROCESSOR, answers)(3)
+        mixed = pipeline.load_stream("mixture", {"of": of}, PROCESSOR, answers)(3)
+        np.testing.assert_equal(alone, mixed)
+    said = PROCESSOR.mt5.decode(alone["t5_tokens"]).replace("▁", " ")
+    assert "two green rings" in said and heard.wishes
+    one = heard.wishes[0]
+    assert (one.picture is None) == (source == "generate")
+    assert "red" in one.text or "blue" in one.text
+    np.testing.assert_equal(stream(folder, source)(3)["images"], alone["images"])
+
+
+def test_edits_of_a_cache_need_no_caption_of_their_own(folder):
+    bare = {k: v for k, v in record(0).items() if not k.startswith("caption")}
+    write(folder, [bare])
+    given = {"data": str(folder / "a.jsonl"), **SIZES["edits"]}
+    row = pipeline.load_stream("edits", given, PROCESSOR, Said())(0)
+    assert "rings" in PROCESSOR.mt5.decode(row["t5_tokens"])
 
 
 def test_columns_name_fields_anew(folder):

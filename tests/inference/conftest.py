@@ -117,3 +117,18 @@ def model(folder):
 @pytest.fixture(scope="session")
 def pictures():
     return [picture(i) for i in range(4)]
+
+
+@pytest.fixture(scope="session")
+def attentive():
+    """A model -> it with attention so strong that it says what it sees."""
+
+    def stronger(path, leaf):
+        attends = "llm" in path and "attention" in path and path.endswith("kernel")
+        return np.asarray(leaf) * (4 if attends else 1)
+
+    def made(model):
+        changed = {"vlm": trees.map_paths(stronger, model.params["vlm"])}
+        return model.with_params(dict(model.params) | changed)
+
+    return made

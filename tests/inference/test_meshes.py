@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 import bridge_jax
-from bridge_jax.core import trees
 from bridge_jax.eval import options
 from bridge_jax.eval.benchmarks import captioning, karpathy, perplexity, vqa_file
 from bridge_jax.inference import settings
@@ -24,24 +23,13 @@ MESHES = {
 }
 
 
-def attentive(model):
-    """The model with attention so strong that what it says depends on what it sees."""
-
-    def stronger(path, leaf):
-        attends = "llm" in path and "attention" in path and path.endswith("kernel")
-        return np.asarray(leaf) * (4 if attends else 1)
-
-    changed = {"vlm": trees.map_paths(stronger, model.params["vlm"])}
-    return model.with_params(dict(model.params) | changed)
-
-
 @pytest.fixture(scope="module")
-def single(folder):
+def single(folder, attentive):
     return attentive(bridge_jax.load(folder, limits=settings.Limits(rows=1)))
 
 
 @pytest.fixture(scope="module", params=MESHES)
-def several(request, folder):
+def several(request, folder, attentive):
     """(model, benchmarks) of a mesh."""
     mesh, benchmarks = MESHES[request.param]
     limits = settings.Limits(rows=3)

@@ -3,7 +3,8 @@
     c.streams.edit = dict(source="edits", batch=256, length=384, num_patches=1296,
         image_size=512, data="magicbrush-*.parquet")
 
-See `data/forms/edit.py`. The decoder reads a caption of the target: the record's own.
+See `data/forms/edit.py`. The decoder reads a caption of the target: the record's own,
+or what the language model imagines, where the run has a cache (`data/cache/wishes.py`).
 """
 
 import dataclasses
@@ -14,6 +15,7 @@ import numpy as np
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import images, record_stream
+from bridge_jax.data.cache import wishes
 from bridge_jax.data.forms import edit
 from bridge_jax.data.record_stream import Row
 from bridge_jax.data.rejects import Useless
@@ -36,12 +38,15 @@ class Stream(record_stream.RecordStream):
     length: int = 384
     num_patches: int = 1296
     image_size: int = 512
+    captions: wishes.Captions = wishes.Captions()
 
     def row(self, where: str, record: Mapping[str, Any], choices: Choices) -> Row:
         made = self.understood(edit.read, where, record)
-        if not made.caption:
-            raise Useless("caption", f"{where}: has no caption of the changed picture")
         source, target = (self.opened(one, where) for one in (made.source, made.target))
+        wish = wishes.Wish(made.instruction, source)
+        caption = self.captions.of(wish, self.processor.drawable(made.caption))
+        if not caption:
+            raise Useless("caption", f"{where}: has no caption of the changed picture")
         try:
             picture = self.processor.look_at(source)
             fields, memory_index, memory_mask = self.processor.seen(
@@ -55,5 +60,5 @@ class Stream(record_stream.RecordStream):
             "memory_mask": memory_mask,
             "replaceable": np.bool_(False),
             "images": images.crop_square(target, self.image_size),
-            **self.processor.texts(self.processor.drawable(made.caption), ""),
+            **self.processor.texts(caption, ""),
         }

@@ -4,7 +4,8 @@
         image_size=512, data="shards/*.tar")
 
 A record's `prompt` is what a user asks for; where it has none, one of its captions is.
-What the language model writes is one of the captions. See `data/forms/captioned.py`.
+What the language model writes is one of the captions, or what it does write, where the
+run has a cache. See `data/forms/captioned.py` and `data/cache/wishes.py`.
 """
 
 import dataclasses
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from bridge_jax.data import images, record_stream, shorten
+from bridge_jax.data.cache import wishes
 from bridge_jax.data.forms import captioned
 from bridge_jax.data.record_stream import Row
 from bridge_jax.data.rejects import Useless
@@ -33,12 +35,15 @@ class Stream(record_stream.RecordStream):
 
     length: int = 512
     image_size: int = 512
+    captions: wishes.Captions = wishes.Captions()
 
     def row(self, where: str, record: Mapping[str, Any], choices: Choices) -> Row:
         made = self.understood(captioned.read, where, record)
         image = self.opened(made.image, where)
-        caption = self.processor.drawable(choices.choice(made.captions))
+        own = self.processor.drawable(choices.choice(made.captions))
         asked = made.prompt or choices.choice(made.captions)
+        wish = shorten.to_tokens(self.processor.llm, asked, self.length)
+        caption = self.captions.of(wishes.Wish(wish), own)
         room = self.length - len(self.processor.draw("", caption).tokens)
         if room < 1:
             raise Useless("length", f"{where}: no prompt fits beside its caption")

@@ -19,6 +19,7 @@ import numpy as np
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.once import once
 from bridge_jax.data import pipeline, processor
+from bridge_jax.data.cache import wishes
 from bridge_jax.data.streams import ENDLESS
 
 
@@ -28,10 +29,12 @@ class Stream:
 
     Attributes:
       of: name -> {"source": file in data/streams, "weight": above 0, **fields}.
+      captions: who answers wishes of theirs, see `data/cache/wishes.py`.
     """
 
     processor: processor.Processor
     of: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    captions: wishes.Captions = wishes.Captions()
 
     def __post_init__(self):
         wrong = [
@@ -55,7 +58,7 @@ class Stream:
         for name, given in self.of.items():
             given = dict(given)
             weights.append(float(given.pop("weight", 1.0)))
-            stream = pipeline.load_stream(name, given, self.processor)
+            stream = pipeline.load_stream(name, given, self.processor, self.captions)
             streams.append(grain.MapDataset.range(ENDLESS).map(stream))
         self._check_shapes([stream[0] for stream in streams])
         return grain.MapDataset.mix(streams, weights)

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from bridge_jax.data import processor, shapes_world
+from bridge_jax.data.cache import wishes
 from bridge_jax.data.shapes import language, palette
 from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import ENDLESS
@@ -19,7 +20,7 @@ class Stream:
     BERT reads an empty text: what is drawn must come through the aligner. `varied`
     and `background`: see `shapes_instruct.draw_pair`. Pictures have `image_size` pixels
     a side. With `sides` caption and picture come as retrieval reads them, too, for
-    what is drawn to be looked at again.
+    what is drawn to be looked at again. `captions`: see `cache/wishes.py`.
     """
 
     processor: processor.Processor
@@ -33,12 +34,13 @@ class Stream:
     image_length: int = 24
     text_length: int = 60
     num_patches: int = 64
+    captions: wishes.Captions = wishes.Captions()
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         item = shapes_world.Source(self.split, self.seed, ENDLESS)[index]
         rng = Choices(self.seed, self.split, index, "generate")
         prompt, scene = draw_pair(rng, item, self.varied, self.background)
-        caption = language.canonical(scene)
+        caption = self.captions.of(wishes.Wish(prompt), language.canonical(scene))
         row = self.processor.draw(prompt, caption)
         fields, _, marked = self.processor.vlm([row], [], self.length, 0)
         memory_index, memory_mask = self.processor.memory(marked)
