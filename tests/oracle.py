@@ -7,8 +7,8 @@ from zlib import crc32
 import numpy as np
 
 from bridge_jax.data import shapes_world
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import language, prompts, splits
-from bridge_jax.data.shapes.stream import Stream
 from bridge_jax.eval.tasks import editing, understanding
 
 
@@ -41,7 +41,7 @@ class Oracle:
         return [self._drawing(prompt, *settings) for prompt in prompts]
 
     def _drawing(self, prompt, number, seed, condition):
-        stream = Stream(seed, prompt, condition)
+        stream = Choices(seed, prompt, condition)
         scene = shapes_world.parse_caption(prompt)  # None of what is only a wish
         if prompt in self.prompts:
             scene = scene_of(stream, self.split, self.prompts[prompt])

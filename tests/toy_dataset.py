@@ -71,7 +71,7 @@ def expected(i):
 
 
 class Captioned(tfds.core.GeneratorBasedBuilder):
-    """Pictures with captions: a builder made with `pairs`, (PNG bytes, caption) each."""
+    """Pictures with captions, of `pairs`: (PNG bytes, caption) each."""
 
     VERSION = tfds.core.Version("1.0.0")
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import chat, record_stream, rows, videos
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.images import Source, size_of
 from bridge_jax.data.record_stream import Row
 from bridge_jax.data.rejects import Useless
-from bridge_jax.data.shapes.stream import Stream as Choices
 
 CHARACTERS = 64  # a token; what has more for each that fits is not even tokenized
 Segment = tuple[chat.Row, list[rows.Picture]]

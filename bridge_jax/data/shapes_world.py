@@ -22,6 +22,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bridge_jax.core import errors
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import corpus as corpus_texts
 from bridge_jax.data.shapes import draw, edits, prompts, questions, splits
 from bridge_jax.data.shapes.corpus import VOCABULARY
@@ -34,7 +35,6 @@ from bridge_jax.data.shapes.read import Reading, read_scene
 from bridge_jax.data.shapes.scene import Object, Scene
 from bridge_jax.data.shapes.score import Match, geneval_correct, scenes_match
 from bridge_jax.data.shapes.splits import SPLITS
-from bridge_jax.data.shapes.stream import Stream
 
 __all__ = [
     "BACKGROUNDS",
@@ -83,8 +83,8 @@ class Item:
     seed: int
     index: int
 
-    def _stream(self, purpose: str) -> Stream:
-        return Stream(self.seed, self.split, self.index, purpose)
+    def _stream(self, purpose: str) -> Choices:
+        return Choices(self.seed, self.split, self.index, purpose)
 
     @functools.cached_property
     def scene(self) -> Scene:
@@ -190,7 +190,7 @@ def distinct_scenes(split: str, count: int, seed: int = 0) -> list[Item]:
 def geneval_prompts(split: str, per_tag: int, seed: int = 0) -> list[prompts.Prompt]:
     """`per_tag` prompts for each of GenEval's tags, repeated only where there are no
     more; in heldout each names a held-out pair."""
-    stream = Stream(seed, splits.check(split), "geneval_prompts")
+    stream = Choices(seed, splits.check(split), "geneval_prompts")
     chosen = []
     for tag in prompts.TAGS:
         every = prompts.every(split, tag)

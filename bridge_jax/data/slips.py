@@ -7,14 +7,14 @@ some colors and shapes never go together.
 
 import numpy as np
 
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import palette
-from bridge_jax.data.shapes.stream import Stream
 from bridge_jax.data.tokens import Tokenizer
 
 
 def slipped(
     tokenizer: Tokenizer,
-    rng: Stream,
+    rng: Choices,
     tokens: np.ndarray,
     where: np.ndarray,
     share: float,

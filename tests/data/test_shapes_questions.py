@@ -6,8 +6,8 @@ import re
 import pytest
 
 from bridge_jax.data import shapes_world
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import palette, questions
-from bridge_jax.data.shapes.stream import Stream
 
 
 def matching(scene, phrase):
@@ -83,7 +83,7 @@ def test_lessons_prepare_for_relations():
     source = shapes_world.Source("train", seed=1)
     kinds, told = collections.Counter(), 0
     for i in range(150):
-        rng, scene = Stream(0, "train", i, "lessons"), source[i].scene
+        rng, scene = Choices(0, "train", i, "lessons"), source[i].scene
         for asked in questions.ask(rng, scene, palette.SEEN_PAIRS, 12, "lessons"):
             assert asked.answer == answer(scene, asked.kind, asked.question)
             kinds[asked.kind] += 1

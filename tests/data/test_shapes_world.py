@@ -9,8 +9,8 @@ import pytest
 
 from bridge_jax.core import errors
 from bridge_jax.data import shapes_world
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import edits, language, palette, prompts, splits
-from bridge_jax.data.shapes.stream import Stream
 
 ITEMS = 80
 
@@ -158,7 +158,7 @@ def test_prompts_are_true_of_their_scenes(split):
 def test_varied_prompts_name_colors_in_every_form(split, tag):
     colored = 0
     for i in range(40):
-        stream = Stream("test_varied", split, tag, i)
+        stream = Choices("test_varied", split, tag, i)
         prompt = prompts.varied(stream, split, tag)
         scene = prompts.scene_for(stream, split, prompt)
         assert shapes_world.geneval_correct(scene, prompt)
@@ -169,7 +169,7 @@ def test_varied_prompts_name_colors_in_every_form(split, tag):
 
 
 def test_prompts_take_a_background_there_is():
-    stream = Stream("test_background")
+    stream = Choices("test_background")
     prompt = prompts.sample(stream, "train", "two_object")
     scene = prompts.scene_for(stream, "train", prompt, "black")
     assert scene.background == "black"
@@ -209,7 +209,7 @@ def test_geneval_metadata_has_its_layout():
 @pytest.mark.parametrize("kind", edits.KINDS)
 def test_edits_change_what_they_say_and_nothing_else(split, kind):
     for i in range(12):
-        stream = Stream("test_edits", split, kind, i)
+        stream = Choices("test_edits", split, kind, i)
         edit = edits.sample(stream, split, kind)
         before, after = set(edit.source.objects), set(edit.target.objects)
         gone, new = before - after, after - before
@@ -239,7 +239,7 @@ def test_edits_change_what_they_say_and_nothing_else(split, kind):
 @pytest.mark.parametrize("kind", edits.KINDS)
 def test_a_change_leads_from_one_canonical_caption_to_the_other(split, kind):
     for i in range(12):
-        edit = edits.sample(Stream("test_changes", split, kind, i), split, kind)
+        edit = edits.sample(Choices("test_changes", split, kind, i), split, kind)
         verb, rest = edit.change.split(" ", 1)
         old, _, new = rest.partition(" to ")
         parts = language.canonical(edit.source).replace(", on a", ", a").split(", ")

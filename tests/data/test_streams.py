@@ -10,9 +10,9 @@ import pytest
 from bridge_jax.core import rooms
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import chat, pipeline, shapes_world
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import language, palette
 from bridge_jax.data.shapes import scene as scenes
-from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import shapes_caption
 
 # Those that need no file: others' have tests of their own.

@@ -62,6 +62,8 @@ FIELDS = [
     ("text_to_image", captioned, "caption", {"image_size": 8, "drop": 0.0}),
     *(("generate", captioned, field, {"length": 2048, "image_size": 8}) for field in
       ("caption", "prompt")),
+    *(("prompts", captioned, field, {"length": 2048}) for field in
+      ("caption", "prompt")),
     ("retrieve", captioned, "caption",
      {"image_length": 64, "text_length": 64, "num_patches": 64}),
     *(("edits", edited, field, {"length": 64, "num_patches": 64, "image_size": 8})

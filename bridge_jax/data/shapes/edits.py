@@ -3,9 +3,9 @@
 import dataclasses
 from collections.abc import Callable
 
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import language, palette, reference, scene, splits
 from bridge_jax.data.shapes.scene import Object, Scene
-from bridge_jax.data.shapes.stream import Stream
 
 TRIES = 48
 
@@ -63,7 +63,7 @@ def _free(source: Scene) -> list[str]:
     return [place for place in palette.PLACES if place not in taken]
 
 
-def _add(stream: Stream, source: Scene, split: str) -> Change:
+def _add(stream: Choices, source: Scene, split: str) -> Change:
     color, shape = stream.choice(splits.pairs(split))
     size, place = stream.choice(scene.SIZE_NAMES), stream.choice(_free(source))
     bare = Object(shape, color, size, place, 0.0, 0.0)
@@ -73,7 +73,7 @@ def _add(stream: Stream, source: Scene, split: str) -> Change:
     return instruction, scene.make(source.background, [*source.objects, new])
 
 
-def _remove(stream: Stream, source: Scene, split: str) -> Change:
+def _remove(stream: Choices, source: Scene, split: str) -> Change:
     old = stream.choice(source.objects)
     verb = stream.choice(("remove", "delete", "take away"))
     instruction = f"{verb} the {reference.pick(stream, source, old)}"
@@ -81,7 +81,7 @@ def _remove(stream: Stream, source: Scene, split: str) -> Change:
     return instruction, scene.make(source.background, kept)
 
 
-def _recolour(stream: Stream, source: Scene, split: str) -> Change:
+def _recolour(stream: Choices, source: Scene, split: str) -> Change:
     old = stream.choice(source.objects)
     color = stream.choice([name for name in palette.COLORS if name != old.color])
     what = reference.pick(stream, source, old)
@@ -95,7 +95,7 @@ def _recolour(stream: Stream, source: Scene, split: str) -> Change:
     return instruction, _swap(source, old, dataclasses.replace(old, color=color))
 
 
-def _replace(stream: Stream, source: Scene, split: str) -> Change:
+def _replace(stream: Choices, source: Scene, split: str) -> Change:
     old = stream.choice(source.objects)
     pairs = [pair for pair in splits.pairs(split) if pair[1] != old.shape]
     color, shape = stream.choice(pairs)
@@ -108,7 +108,7 @@ def _replace(stream: Stream, source: Scene, split: str) -> Change:
     return instruction, _swap(source, old, swapped)
 
 
-def _move(stream: Stream, source: Scene, split: str) -> Change:
+def _move(stream: Choices, source: Scene, split: str) -> Change:
     old = stream.choice(source.objects)
     others = [thing for thing in source.objects if thing is not old]
     place = stream.choice(_free(source))
@@ -118,7 +118,7 @@ def _move(stream: Stream, source: Scene, split: str) -> Change:
     return f"{verb} the {what} to the {place}", _swap(source, old, new)
 
 
-def _background(stream: Stream, source: Scene, split: str) -> Change:
+def _background(stream: Choices, source: Scene, split: str) -> Change:
     others = [name for name in palette.BACKGROUNDS if name != source.background]
     color = stream.choice(others)
     instruction = stream.choice(
@@ -131,7 +131,7 @@ def _background(stream: Stream, source: Scene, split: str) -> Change:
     return instruction, dataclasses.replace(source, background=color)
 
 
-CHANGES: dict[str, Callable[[Stream, Scene, str], Change]] = {
+CHANGES: dict[str, Callable[[Choices, Scene, str], Change]] = {
     "add": _add,
     "remove": _remove,
     "recolour": _recolour,
@@ -144,7 +144,7 @@ KINDS = tuple(CHANGES)
 SOURCE_COUNTS = {"add": (1, 2, 3), "remove": (2, 3, 4)}
 
 
-def sample(stream: Stream, split: str, kind: str) -> Edit:
+def sample(stream: Choices, split: str, kind: str) -> Edit:
     """A random edit of the given kind, both scenes of the split.
 
     In heldout the pair may be in the source, in the target or in both.

@@ -10,9 +10,9 @@ import functools
 import itertools
 
 from bridge_jax.core import errors
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import language, palette, scene, splits
 from bridge_jax.data.shapes.scene import Scene
-from bridge_jax.data.shapes.stream import Stream
 
 TAGS = (
     "single_object",
@@ -143,7 +143,7 @@ def _place_couples(relation: str | None) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _pairs(stream: Stream, split: str, entry: dict) -> list[tuple[str, str]]:
+def _pairs(stream: Choices, split: str, entry: dict) -> list[tuple[str, str]]:
     """The (color, shape) pairs of an entry, colors random where it names none."""
     shape = entry["class"]
     colors = [color for color, other in splits.pairs(split) if other == shape]
@@ -154,7 +154,7 @@ def _pairs(stream: Stream, split: str, entry: dict) -> list[tuple[str, str]]:
 
 
 def scene_for(
-    stream: Stream, split: str, prompt: Prompt, background: str | None = None
+    stream: Choices, split: str, prompt: Prompt, background: str | None = None
 ) -> Scene:
     """A scene of the split with exactly the named objects; all else is random."""
     if background is not None and background not in palette.BACKGROUNDS:
@@ -173,11 +173,11 @@ def scene_for(
             return drawn
 
 
-def sample(stream: Stream, split: str, tag: str) -> Prompt:
+def sample(stream: Choices, split: str, tag: str) -> Prompt:
     return stream.choice(every(split, tag))
 
 
-def varied(stream: Stream, split: str, tag: str) -> Prompt:
+def varied(stream: Choices, split: str, tag: str) -> Prompt:
     """A prompt of the tag's form in which any kind may come with or without its color.
 
     For training: from `every` a model learns that in some forms no color is ever named.
@@ -203,7 +203,7 @@ def varied(stream: Stream, split: str, tag: str) -> Prompt:
     return _both(tag, one, two)
 
 
-def about(stream: Stream, shown: Scene) -> list[Prompt]:
+def about(stream: Choices, shown: Scene) -> list[Prompt]:
     """True prompts that name all objects of a scene (there are none for some)."""
     things = stream.sample(shown.objects, len(shown.objects))
     shapes = {thing.shape for thing in things}

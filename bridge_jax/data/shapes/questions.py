@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Callable
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import language, palette, reference
 from bridge_jax.data.shapes.scene import Object, Scene
-from bridge_jax.data.shapes.stream import Stream
 
 RELATIONS = ("left", "right", "above", "below")
 KINDS = ("count", "color_of", "shape_of", "size_of", "exists", *RELATIONS, "comparison")
@@ -29,7 +29,7 @@ class Question:
 
 
 # Makers return None where a scene gives no such question.
-Maker = Callable[[Stream, Scene, tuple], Question | None]
+Maker = Callable[[Choices, Scene, tuple], Question | None]
 
 
 def _allowed(description: reference.Description, pairs: tuple) -> bool:
@@ -38,7 +38,7 @@ def _allowed(description: reference.Description, pairs: tuple) -> bool:
     return (description["color"], description["shape"]) in pairs
 
 
-def _count(stream: Stream, shown: Scene, pairs: tuple) -> Question:
+def _count(stream: Choices, shown: Scene, pairs: tuple) -> Question:
     groups: list[reference.Description] = [{}]
     groups += [{"shape": shape} for shape in palette.SHAPES]
     groups += [{"color": color} for color in palette.COLORS]
@@ -60,7 +60,7 @@ def _count(stream: Stream, shown: Scene, pairs: tuple) -> Question:
     return Question("count", text, str(number))
 
 
-def _color_of(stream: Stream, shown: Scene, pairs: tuple) -> Question:
+def _color_of(stream: Choices, shown: Scene, pairs: tuple) -> Question:
     if stream.coin(0.15):
         return Question("color_of", "What color is the background?", shown.background)
     thing = stream.choice(shown.objects)
@@ -71,7 +71,7 @@ def _color_of(stream: Stream, shown: Scene, pairs: tuple) -> Question:
     return Question("color_of", text, thing.color)
 
 
-def _shape_of(stream: Stream, shown: Scene, pairs: tuple) -> Question:
+def _shape_of(stream: Choices, shown: Scene, pairs: tuple) -> Question:
     thing = stream.choice(shown.objects)
     what = reference.pick(stream, shown, thing, without="shape")
     text = stream.choice(
@@ -80,7 +80,7 @@ def _shape_of(stream: Stream, shown: Scene, pairs: tuple) -> Question:
     return Question("shape_of", text, thing.shape)
 
 
-def _size_of(stream: Stream, shown: Scene, pairs: tuple) -> Question:
+def _size_of(stream: Choices, shown: Scene, pairs: tuple) -> Question:
     thing = stream.choice(shown.objects)
     what = reference.pick(stream, shown, thing, without="size")
     text = stream.choice(
@@ -89,7 +89,7 @@ def _size_of(stream: Stream, shown: Scene, pairs: tuple) -> Question:
     return Question("size_of", text, thing.size)
 
 
-def _absent(stream: Stream, shown: Scene, pairs: tuple) -> reference.Description:
+def _absent(stream: Choices, shown: Scene, pairs: tuple) -> reference.Description:
     """A description that fits nothing, often close to something that is there."""
     words = {"size": palette.SIZES, "color": palette.COLORS, "shape": palette.SHAPES}
     while True:
@@ -105,7 +105,7 @@ def _absent(stream: Stream, shown: Scene, pairs: tuple) -> reference.Description
 _EXISTS_SUBSETS = (("shape",), ("color",), ("color", "shape"), ("size", "shape"))
 
 
-def _exists(stream: Stream, shown: Scene, pairs: tuple) -> Question:
+def _exists(stream: Choices, shown: Scene, pairs: tuple) -> Question:
     answer = stream.coin()
     if stream.coin(0.15):
         taken = {thing.place for thing in shown.objects}
@@ -128,7 +128,7 @@ def holds(relation: str, one: Object, other: Object) -> bool:
     return difference > 0 if relation in ("left", "above") else difference < 0
 
 
-def _two(stream: Stream, shown: Scene) -> list[tuple[Object, str]]:
+def _two(stream: Choices, shown: Scene) -> list[tuple[Object, str]]:
     """Two objects with descriptions that need no place; empty where there are none."""
     named = []
     for thing in shown.objects:
@@ -138,12 +138,12 @@ def _two(stream: Stream, shown: Scene) -> list[tuple[Object, str]]:
     return stream.sample(named, 2) if len(named) > 1 else []
 
 
-def _relation(stream: Stream, shown: Scene, pairs: tuple) -> Question | None:
+def _relation(stream: Choices, shown: Scene, pairs: tuple) -> Question | None:
     named = _two(stream, shown)
     return _relate(stream, *named) if named else None
 
 
-def _relate(stream: Stream, first: tuple[Object, str], second: tuple[Object, str]):
+def _relate(stream: Choices, first: tuple[Object, str], second: tuple[Object, str]):
     (one, one_name), (other, other_name) = first, second
     answer = stream.coin()
     fitting = [kind for kind in RELATIONS if holds(kind, one, other) == answer]
@@ -153,7 +153,7 @@ def _relate(stream: Stream, first: tuple[Object, str], second: tuple[Object, str
     return Question(kind, text, YES_NO[answer])
 
 
-def _place_of(stream: Stream, shown: Scene, pairs: tuple) -> Question | None:
+def _place_of(stream: Choices, shown: Scene, pairs: tuple) -> Question | None:
     thing = stream.choice(shown.objects)
     nouns = reference.by_attributes(shown, thing)
     if not nouns:
@@ -161,7 +161,7 @@ def _place_of(stream: Stream, shown: Scene, pairs: tuple) -> Question | None:
     return Question("place_of", f"Where is the {stream.choice(nouns)}?", thing.place)
 
 
-def _relation_told(stream: Stream, shown: Scene, pairs: tuple) -> Question | None:
+def _relation_told(stream: Choices, shown: Scene, pairs: tuple) -> Question | None:
     """A relation of two objects, one or both of which the question says where to find:
     half of the way from a place to a relation."""
     if len(shown.objects) < 2:
@@ -175,7 +175,7 @@ def _relation_told(stream: Stream, shown: Scene, pairs: tuple) -> Question | Non
     return _relate(stream, *named)
 
 
-def _compare_sizes(stream: Stream, shown: Scene) -> Question | None:
+def _compare_sizes(stream: Choices, shown: Scene) -> Question | None:
     named = _two(stream, shown)
     if not named or named[0][0].size == named[1][0].size:
         return None
@@ -186,7 +186,7 @@ def _compare_sizes(stream: Stream, shown: Scene) -> Question | None:
     return Question("comparison", text, YES_NO[answer])
 
 
-def _compare_counts(stream: Stream, shown: Scene) -> Question:
+def _compare_counts(stream: Choices, shown: Scene) -> Question:
     name = stream.choice(reference.ATTRIBUTES)
     words = {"size": palette.SIZES, "color": palette.COLORS, "shape": palette.SHAPES}
     # One group is there, so that the question is about the picture.
@@ -207,7 +207,7 @@ def _compare_counts(stream: Stream, shown: Scene) -> Question:
     return Question("comparison", f"Are there {word} {one} than {two}?", YES_NO[answer])
 
 
-def _comparison(stream: Stream, shown: Scene, pairs: tuple) -> Question:
+def _comparison(stream: Choices, shown: Scene, pairs: tuple) -> Question:
     by_size = _compare_sizes(stream, shown) if stream.coin() else None
     return by_size or _compare_counts(stream, shown)
 
@@ -235,7 +235,7 @@ def check_mix(name: str) -> None:
 
 
 def ask(
-    stream: Stream, shown: Scene, pairs: tuple, number: int, mix: str = "even"
+    stream: Choices, shown: Scene, pairs: tuple, number: int, mix: str = "even"
 ) -> list[Question]:
     """`number` questions about a scene, kinds alike often where the scene has them.
 

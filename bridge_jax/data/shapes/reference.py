@@ -2,9 +2,9 @@
 
 import itertools
 
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import language
 from bridge_jax.data.shapes.scene import Object, Scene
-from bridge_jax.data.shapes.stream import Stream
 
 # In the order in which English puts them; a missing shape is called "object".
 ATTRIBUTES = ("size", "color", "shape")
@@ -51,7 +51,7 @@ def by_place(thing: Object, without: str = "") -> list[str]:
     return [f"{head} at the {thing.place}" for head in heads]
 
 
-def pick(stream: Stream, scene: Scene, thing: Object, without: str = "") -> str:
+def pick(stream: Choices, scene: Scene, thing: Object, without: str = "") -> str:
     """One unambiguous description without article; three in four by attributes."""
     found = by_attributes(scene, thing, without)
     if found and stream.coin(0.75):

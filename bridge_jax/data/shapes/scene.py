@@ -3,8 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import palette
-from bridge_jax.data.shapes.stream import Stream
 
 COUNTS = (1, 2, 3, 4)
 COUNT_WEIGHTS = (0.2, 0.3, 0.25, 0.25)
@@ -76,7 +76,7 @@ def clear_of(thing: Object, others: Sequence[Object]) -> bool:
     return True
 
 
-def placed(stream: Stream, thing: Object, place: str, others: Sequence[Object]):
+def placed(stream: Choices, thing: Object, place: str, others: Sequence[Object]):
     """`thing` at a free place, with jitter that keeps the margin to `others`.
 
     Between two large neighbours at their worst 1 px of jitter along an axis is left, so
@@ -98,7 +98,7 @@ def placed(stream: Stream, thing: Object, place: str, others: Sequence[Object]):
 
 
 def arrange(
-    stream: Stream,
+    stream: Choices,
     pairs: Sequence[tuple[str, str]],
     places: Sequence[str] | None = None,
     background: str | None = None,

@@ -9,9 +9,9 @@ import hashlib
 from collections.abc import Sequence
 
 from bridge_jax.core import errors
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import language, palette, scene
 from bridge_jax.data.shapes.scene import Scene
-from bridge_jax.data.shapes.stream import Stream
 
 SPLITS = ("train", "test", "heldout")
 TEST_SHARE = 16  # one scene in 16 belongs to test
@@ -47,7 +47,7 @@ def admits(split: str, *scenes: Scene) -> bool:
     return all(in_test_bucket(one) == (split == "test") for one in scenes)
 
 
-def sample_pairs(stream: Stream, split: str, count: int) -> list[tuple[str, str]]:
+def sample_pairs(stream: Choices, split: str, count: int) -> list[tuple[str, str]]:
     """`count` random pairs of the split; in heldout one at least is held out."""
     chosen = [stream.choice(pairs(split)) for _ in range(count)]
     if split == "heldout":
@@ -56,7 +56,7 @@ def sample_pairs(stream: Stream, split: str, count: int) -> list[tuple[str, str]
 
 
 def sample_scene(
-    stream: Stream, split: str, counts: Sequence[int] = scene.COUNTS
+    stream: Choices, split: str, counts: Sequence[int] = scene.COUNTS
 ) -> Scene:
     """A random scene of the split with one of the given numbers of objects."""
     weights = [scene.COUNT_WEIGHTS[count - 1] for count in counts]

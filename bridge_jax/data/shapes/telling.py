@@ -1,13 +1,13 @@
 """Ways to tell a scene, whole but never twice alike: for readers, not for writers."""
 
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import language
 from bridge_jax.data.shapes.scene import Scene
-from bridge_jax.data.shapes.stream import Stream
 
 NOTES = 0.6  # share of loose notes; the rest are captions
 
 
-def told(stream: Stream, scene: Scene) -> str:
+def told(stream: Choices, scene: Scene) -> str:
     """A full caption, its objects in any order, or notes.
 
     Notes name each thing by its words in any order, some twice: who reads those does
@@ -25,5 +25,5 @@ def told(stream: Stream, scene: Scene) -> str:
     return ", ".join(said)
 
 
-def _any_order(stream: Stream, things):
+def _any_order(stream: Choices, things):
     return stream.sample(things, len(things))

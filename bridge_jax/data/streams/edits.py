@@ -16,10 +16,10 @@ import numpy as np
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import images, record_stream
 from bridge_jax.data.cache import wishes
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.forms import edit
 from bridge_jax.data.record_stream import Row
 from bridge_jax.data.rejects import Useless
-from bridge_jax.data.shapes.stream import Stream as Choices
 
 
 @dataclasses.dataclass(frozen=True)

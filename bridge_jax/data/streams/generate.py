@@ -12,14 +12,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from bridge_jax.data import images, record_stream, shorten
+from bridge_jax.data import images, record_stream
 from bridge_jax.data.cache import wishes
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.forms import captioned
 from bridge_jax.data.record_stream import Row
-from bridge_jax.data.rejects import Useless
-from bridge_jax.data.shapes.stream import Stream as Choices
+from bridge_jax.data.streams import prompts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,21 +39,6 @@ class Stream(record_stream.RecordStream):
         made = self.understood(captioned.read, where, record)
         image = self.opened(made.image, where)
         own = self.processor.drawable(choices.choice(made.captions))
-        asked = made.prompt or choices.choice(made.captions)
-        wish = shorten.to_tokens(self.processor.llm, asked, self.length)
-        caption = self.captions.of(wishes.Wish(wish), own)
-        room = self.length - len(self.processor.draw("", caption).tokens)
-        if room < 1:
-            raise Useless("length", f"{where}: no prompt fits beside its caption")
-        prompt = shorten.to_tokens(self.processor.llm, asked, room)
-        row = self.processor.draw(prompt, caption)
-        fields, _, marked = self.processor.vlm([row], [], self.length, 0)
-        memory_index, memory_mask = self.processor.memory(marked)
-        return {
-            "vlm": fields,
-            "memory_index": memory_index,
-            "memory_mask": memory_mask,
-            "replaceable": np.bool_(True),
-            "images": images.crop_square(image, self.image_size),
-            **self.processor.texts(caption, ""),
-        }
+        text = made.prompt or choices.choice(made.captions)
+        fields = prompts.asked(self, text, own, where)
+        return fields | {"images": images.crop_square(image, self.image_size)}

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge_jax.data import images, record_stream
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.forms import captioned, pictures
 from bridge_jax.data.record_stream import Row
-from bridge_jax.data.shapes.stream import Stream as Choices
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 
 from bridge_jax.data import processor, shapes_world, slips
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import draw, language, palette, splits
 from bridge_jax.data.shapes import scene as scene_lib
-from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import ENDLESS
 
 NAMELESS = "Describe the shapes."

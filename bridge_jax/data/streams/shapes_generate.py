@@ -6,8 +6,8 @@ import numpy as np
 
 from bridge_jax.data import processor, shapes_world
 from bridge_jax.data.cache import wishes
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import language, palette
-from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import ENDLESS
 from bridge_jax.data.streams.shapes_instruct import draw_pair
 from bridge_jax.data.streams.shapes_retrieve import sides

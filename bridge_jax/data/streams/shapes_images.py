@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 
 from bridge_jax.data import processor, shapes_world
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import palette, scene, splits
-from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import ENDLESS
 
 

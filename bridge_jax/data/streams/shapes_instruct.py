@@ -12,8 +12,8 @@ import numpy as np
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import chat, processor, rows, shapes_world, slips
 from bridge_jax.data.chat import Row
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import edits, language, palette, prompts, questions, splits
-from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import ENDLESS
 
 MOST_QUESTIONS = 8

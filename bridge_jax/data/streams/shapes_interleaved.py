@@ -7,8 +7,8 @@ import numpy as np
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import processor, rows, shapes_world
 from bridge_jax.data.chat import Row
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import language, palette
-from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import ENDLESS
 
 

@@ -19,9 +19,9 @@ from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.once import once
 from bridge_jax.data import aspects, epochs, images, rejects, survey
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.forms import captioned
 from bridge_jax.data.record_stream import Row
-from bridge_jax.data.shapes.stream import Stream as Choices
 from bridge_jax.data.streams import ENDLESS, text_to_image
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bridge_jax.data import shapes_world
+from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import edits as edits_lib
-from bridge_jax.data.shapes.stream import Stream
 from bridge_jax.eval import batches, records
 from bridge_jax.eval.options import Options
 from bridge_jax.eval.system import System
@@ -40,7 +40,7 @@ def edits(split: str, count: int) -> list[shapes_world.Edit]:
     """The first `count` edits of a split, its kinds in turn."""
     kinds = edits_lib.KINDS
     return [
-        edits_lib.sample(Stream(0, split, i, "evaluate/edit"), split, kinds[i % 6])
+        edits_lib.sample(Choices(0, split, i, "evaluate/edit"), split, kinds[i % 6])
         for i in range(count)
     ]
 

@@ -10,7 +10,7 @@ T = TypeVar("T")
 BLOCK = 64
 
 
-class Stream:
+class Choices:
     """Random choices that are a pure function of the address, on every machine.
 
     The address (for instance seed, split, index, purpose) is hashed into a Philox key.
