@@ -27,12 +27,13 @@ plan() {
   [ -f "$file" ] || exit "$status"
 }
 
-# What a recipe needs to be divided by so many devices.
+# What a program needs to be divided by so many devices.
 mesh() {
   case $1:$2 in
-    # DiT-g is 1408 = 11 x 128 wide; v6e's torus of 16 x 16 is not cut across its sides.
-    *dit_g*:v6e-256 | *stage2*:v6e-256) echo "--config.mesh.data=16" ;;
-    *dit_g*:*-256 | *stage2*:*-256) echo "--config.mesh.data=2" ;;
+    # v6e's torus of 16 x 16 is not cut across its sides.
+    *stage2*:v6e-256) echo "--config.mesh.data=16" ;;
+    # DiT-g is 1408 = 11 x 128 wide.
+    *dit_g*:v5e-256 | *stage2*:v5e-256 | sampling:v5e-256) echo "--config.mesh.data=2" ;;
   esac
 }
 
@@ -51,17 +52,14 @@ for where in "${everywhere[@]}"; do
   done
   # shellcheck disable=SC2046
   plan configs/stage2_omnibridge_7b.py "$where" --program sampling \
-    $(mesh stage2 "$where")
+    $(mesh sampling "$where")
 done
 plan configs/stage1_omnibridge_7b.py:72b-lora v5p-128
 
-# As the recipes have it, 256 ways along fsdp, which leaves DiT-g whole on each device.
-for where in v6e-256 v5e-256; do
-  plan configs/pretrain_dit_g.py "$where"
-  plan configs/stage2_omnibridge_7b.py "$where" --program sampling
-done
-
-# Too big, and told so.
+# Too big, and told so: as the recipes have it, 256 ways along fsdp leave DiT-g whole on
+# each device, which only v6e has room for.
+plan configs/pretrain_dit_g.py v5e-256
+plan configs/stage2_omnibridge_7b.py v5e-256 --program sampling
 plan configs/stage1_omnibridge_7b.py h200-1
 plan configs/stage1_omnibridge_7b.py:72b v4-32
 plan configs/pretrain_vlm_7b.py v5e-16
