@@ -15,7 +15,7 @@ from bridge_jax.checkpoint import locate, weights_file
 from bridge_jax.core import trees
 from bridge_jax.data import shapes_world
 from bridge_jax.eval import provenance
-from bridge_jax.eval.pages import published, summary
+from bridge_jax.eval.pages import published, report, summary
 from bridge_jax.eval.tasks import editing, retrieval, understanding
 from configs import common
 
@@ -135,4 +135,6 @@ def test_the_quickstart_from_end_to_end(tmp_path):
         weights = weights_file.load(tmp_path / stage / "weights")
         leaves = trees.flatten(weights).values()
         assert all(np.isfinite(leaf).all() for leaf in leaves)
+    terms = report.losses(tmp_path / "stage1").keys()
+    assert terms == {"loss", "sft", "sft_caption"}
     assert "report.html" in done.stdout

@@ -25,6 +25,7 @@ _NOT_CURVES = {
     "flops_per_second",
     "mfu",
     "goodput",
+    "data_seconds",
     "skipped",
     "gradient_norm",
     "learning_rate",
