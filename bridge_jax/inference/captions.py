@@ -18,11 +18,16 @@ _MARKS = 16  # tokens for <img>, </img> and the end, even where marks are letter
 _REASONS = 48  # tokens for what a reply may say before its caption
 
 
-def rewritten(engine: Engine, params: Params, prompts: Sequence[str]) -> list[Caption]:
+def rewritten(
+    engine: Engine,
+    params: Params,
+    prompts: Sequence[str],
+    answers: decode.Answers = decode.answers,
+) -> list[Caption]:
     """The LLM's captions of what `prompts` ask for."""
     processor = engine.processor
     rows = [decode.Conversation(processor.draw(text, None)) for text in prompts]
-    return _written(engine, params, rows, prompts, "rewriting")
+    return _written(engine, params, rows, prompts, "rewriting", answers)
 
 
 def of_edits(
@@ -30,13 +35,14 @@ def of_edits(
     params: Params,
     pictures: Sequence[Picture],
     instructions: Sequence[str],
+    answers: decode.Answers = decode.answers,
 ) -> list[Caption]:
     """The LLM's captions of `pictures` after the edits."""
     wish = engine.processor.words.edit
     texts = [wish.format(instruction=text) for text in instructions]
     seen = [(picture,) for picture in pictures]
     rows = looking.conversations(engine, params, seen, texts)
-    return _written(engine, params, rows, instructions, "imagining")
+    return _written(engine, params, rows, instructions, "imagining", answers)
 
 
 def of_pictures(
@@ -83,10 +89,11 @@ def _written(
     conversations: Sequence[decode.Conversation],
     wishes: Sequence[str],
     description: str,
+    answers: decode.Answers,
 ) -> list[Caption]:
     choice = choice_of(engine.processor)
     numbers = np.zeros(len(conversations), np.uint32)
-    found = decode.answers(engine, params, conversations, choice, numbers, description)
+    found = answers(engine, params, conversations, choice, numbers, description)
     return [
         _caption(engine.processor, answer.tokens, wish)
         for answer, wish in zip(found, wishes, strict=True)

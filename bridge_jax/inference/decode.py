@@ -4,7 +4,7 @@ B rows, T prompt positions, A answer slots.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -48,6 +48,10 @@ class Choice:
     seed: int = 0
 
 
+# `answers`, and `continuous.answers`, which gives the same.
+Answers = Callable[..., list[Answer]]
+
+
 def answers(
     engine: Engine,
     params: Params,
@@ -61,20 +65,8 @@ def answers(
     Raises:
       BridgeError: every conversation that leaves no room for its answer.
     """
-    if any(one.pictures for one in conversations):
-        engine.need_eyes()
-    _check_context(engine, conversations, choice.max_new_tokens)
-    tokenizer = engine.processor.llm
-    ends = [
-        name for name in engine.processor.template.ends if tokenizer.has_token(name)
-    ]
-    stops = tuple(tokenizer.token_id(name) for name in ends)
-    shared = {
-        "limit": np.int32(choice.max_new_tokens),
-        "temperature": np.float32(choice.temperature),
-        "seed": np.uint32(choice.seed),
-        "stops": np.asarray(stops, np.int32),
-    }
+    check(engine, conversations, choice)
+    stops, given = common(engine, choice)
     order = batching.by_size([one.size for one in conversations])
     found: dict[int, Answer] = {}
     chunks = batching.chunks(order, engine.limits.rows, engine.parts)
@@ -85,14 +77,43 @@ def answers(
             answer,
             params,
             batch,
-            shared,
+            given,
             slots=batching.length_bucket(choice.max_new_tokens, SLOTS),
             greedy=choice.temperature == 0,
         )
         rows = np.asarray(tokens)[: chunk.count, : choice.max_new_tokens]
         for i, row in zip(chunk.real, rows, strict=True):
-            found[i] = _read(tokenizer, row, stops)
+            found[i] = read(engine.processor.llm, row, stops)
     return [found[i] for i in range(len(conversations))]
+
+
+def check(
+    engine: Engine, conversations: Sequence[Conversation], choice: Choice
+) -> None:
+    """Raises BridgeError for what cannot be answered, all at once."""
+    if any(one.pictures for one in conversations):
+        engine.need_eyes()
+    _check_context(engine, conversations, choice.max_new_tokens)
+
+
+def common(engine: Engine, choice: Choice) -> tuple[tuple[int, ...], dict[str, Any]]:
+    """Ids that end an answer, and what every row of a program reads."""
+    tokenizer = engine.processor.llm
+    ends = [
+        name for name in engine.processor.template.ends if tokenizer.has_token(name)
+    ]
+    stops = tuple(tokenizer.token_id(name) for name in ends)
+    return stops, {
+        "limit": np.int32(choice.max_new_tokens),
+        "temperature": np.float32(choice.temperature),
+        "seed": np.uint32(choice.seed),
+        "stops": np.asarray(stops, np.int32),
+    }
+
+
+def ended(token: jax.Array, stops: jax.Array) -> jax.Array:
+    """Which tokens [B] end an answer, bool [B]."""
+    return (token[:, None] == stops[None]).any(axis=1)
 
 
 def prepare(engine: Engine, conversations: Sequence[Conversation]) -> dict[str, Any]:
@@ -152,9 +173,6 @@ def answer(
             return jax.vmap(jax.random.categorical)(drawn, scores).astype(jnp.int32)
         return jnp.argmax(scores, axis=-1).astype(jnp.int32)
 
-    def ended(token: jax.Array) -> jax.Array:
-        return (token[:, None] == stops[None]).any(axis=1)
-
     def unfinished(state: tuple) -> jax.Array:
         turn, _, _, done, _ = state
         return (turn < shared["limit"]) & ~done.all()
@@ -171,7 +189,7 @@ def answer(
         )
         token = jnp.where(done, stops[0], choose(hidden, turn))
         written = jax.lax.dynamic_update_slice(written, token[:, None], (0, turn))
-        return turn + 1, written, token, done | ended(token), out["cache"]
+        return turn + 1, written, token, done | ended(token, stops), out["cache"]
 
     fields = dict(batch["vlm"])
     fields["positions"] = jnp.moveaxis(fields["positions"], 1, 0)
@@ -180,11 +198,12 @@ def answer(
     hidden, out = bundle.apply("vlm", params, **fields, cache=cache)
     first = choose(hidden, 0)
     written = jnp.full((rows, slots), stops[0], jnp.int32).at[:, 0].set(first)
-    start = (jnp.int32(1), written, first, ended(first), out["cache"])
+    start = (jnp.int32(1), written, first, ended(first, stops), out["cache"])
     return jax.lax.while_loop(unfinished, advance, start)[1]
 
 
-def _read(tokenizer: Any, row: np.ndarray, stops: tuple[int, ...]) -> Answer:
+def read(tokenizer: Any, row: np.ndarray, stops: tuple[int, ...]) -> Answer:
+    """The answer that tokens are: up to the first stop."""
     ends = np.flatnonzero(np.isin(row, stops))
     tokens = row[: ends[0]] if len(ends) else row
     return Answer(tokenizer.decode(tokens).strip(), tokens, bool(len(ends)))

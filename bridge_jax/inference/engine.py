@@ -88,17 +88,36 @@ class Engine:
         Returns:
           Device arrays, whole on every device.
         """
-        batch = jax.device_put(batch, self.layout.batch_sharding(batch))
-        shared = jax.device_put(dict(shared), self.layout.replicated)
-        with self.layout.scope():
-            return self.jitted(program, static)(params, batch, shared, **static)
+        return self._run(program, params, batch, shared, static, whole=True)
 
-    def jitted(self, program: Program, static: Mapping[str, Any]) -> Callable[..., Any]:
+    def advance(
+        self,
+        program: Program,
+        params: Params,
+        batch: Any,
+        shared: Mapping[str, Any],
+        **static: Any,
+    ) -> Any:
+        """As `run`, for a program whose result stays where it is: rows in, rows out.
+
+        Arrays of the result are divided as those of `batch`, by their leading axis.
+        """
+        return self._run(program, params, batch, shared, static, whole=False)
+
+    def jitted(
+        self, program: Program, static: Mapping[str, Any], whole: bool = True
+    ) -> Callable[..., Any]:
         """What `run` calls, to trace it for devices that are not there."""
         if program not in self._compiled:
             self._compiled[program] = jax.jit(
                 functools.partial(program, self.bundle),
                 static_argnames=tuple(static),
-                out_shardings=self.layout.replicated,
+                out_shardings=self.layout.replicated if whole else None,
             )
         return self._compiled[program]
+
+    def _run(self, program, params, batch, shared, static, whole: bool) -> Any:
+        batch = jax.device_put(batch, self.layout.batch_sharding(batch))
+        shared = jax.device_put(dict(shared), self.layout.replicated)
+        with self.layout.scope():
+            return self.jitted(program, static, whole)(params, batch, shared, **static)

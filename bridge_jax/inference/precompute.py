@@ -4,8 +4,8 @@ Rows come in windows. A window's new records are computed in batches over the wh
 mesh and written as one shard a kind, so what is interrupted loses one window, and a
 resumed build computes the same batches as one that was not.
 
-Captions are decoded as for every user: conversations sorted by length, a batch running
-until its last row has stopped. No row takes the place of one that has stopped early.
+Captions are decoded as for every user, greedily, but that a row which has stopped is
+given to the next conversation at once (see `continuous.py`).
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from bridge_jax.core.types import Params
 from bridge_jax.data import pipeline
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.data.cache import fields, reading, records, shards, store, wishes
-from bridge_jax.inference import batching, captions, inputs
+from bridge_jax.inference import batching, captions, continuous, inputs
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.results import Caption
 from bridge_jax.models import bundle as bundle_lib
@@ -156,12 +156,12 @@ def _captions(
     found: dict[int, Caption] = {}
     if drawn:
         texts = [asked[i].text for i in drawn]
-        made = captions.rewritten(engine, params, texts)
+        made = captions.rewritten(engine, params, texts, continuous.answers)
         found |= dict(zip(drawn, made, strict=True))
     if edited:
         pictures = inputs.pictures([asked[i].picture for i in edited], engine.processor)
         texts = [asked[i].text for i in edited]
-        made = captions.of_edits(engine, params, pictures, texts)
+        made = captions.of_edits(engine, params, pictures, texts, continuous.answers)
         found |= dict(zip(edited, made, strict=True))
     return [found[i] for i in range(len(asked))]
 

@@ -168,7 +168,7 @@ class Decoder(nn.Module):
         return stack.fold(step, self.layers, x, scan=c.scan, dtype=c.dtype)[0]
 
     def _decode(self, x, cos, sin, segments, cache):
-        start = cache.length
+        start = cache.start
         cache, mask = kv.reserve(cache, segments)
         memories = []
         for layer, keys, values in zip(

@@ -33,8 +33,39 @@ class KVCache:
     valid: jax.Array  # bool [B, S], True for real tokens
     length: jax.Array  # int32 [], slots written
 
+    @property
+    def start(self) -> jax.Array:
+        """The slot that is written next."""
+        return self.length
 
-def empty(config: Sizes, batch: int, capacity: int) -> KVCache:
+    def past(self, steps: int) -> jax.Array:
+        """bool [T, S]: the slots that each of the next T tokens comes after."""
+        slots = jnp.arange(self.valid.shape[1])[None, :]
+        return slots <= (self.length + jnp.arange(steps))[:, None]
+
+
+@flax.struct.dataclass
+class RingCache(KVCache):
+    """A cache whose slots are taken again, for rows that come and go; see `admit`.
+
+    Tokens come one a row at a time. A row sees its last S tokens, and all of them if
+    it never has more.
+    """
+
+    @property
+    def start(self) -> jax.Array:
+        return self.length % self.valid.shape[1]
+
+    def past(self, steps: int) -> jax.Array:
+        """All slots: what is valid was written before."""
+        if steps != 1:
+            raise BridgeError("a ring takes one token a row at a time")
+        return jnp.ones((1, self.valid.shape[1]), bool)
+
+
+def empty(
+    config: Sizes, batch: int, capacity: int, kind: type[KVCache] = KVCache
+) -> KVCache:
     """A cache of `capacity` slots a row; it must hold the prompt and all new tokens.
 
     A write beyond the capacity would overwrite the last slots: the caller counts.
@@ -46,7 +77,7 @@ def empty(config: Sizes, batch: int, capacity: int) -> KVCache:
             jnp.zeros(shape, dtype(config.dtype)) for _ in range(config.layers)
         )
 
-    return KVCache(
+    return kind(
         keys=zeros(),
         values=zeros(),
         valid=jnp.zeros((batch, capacity), bool),
@@ -75,10 +106,8 @@ def reserve(cache: KVCache, segments: jax.Array) -> tuple[KVCache, jax.Array]:
             f"{steps} tokens do not fit into a cache of {capacity} slots; "
             "make the cache as long as the prompt plus all new tokens"
         )
-    valid = jax.lax.dynamic_update_slice(cache.valid, segments != 0, (0, cache.length))
-    slots = jnp.arange(capacity)[None, :]
-    past = slots <= (cache.length + jnp.arange(steps))[:, None]
-    mask = valid[:, None, None, :] & past[None, None]
+    valid = jax.lax.dynamic_update_slice(cache.valid, segments != 0, (0, cache.start))
+    mask = valid[:, None, None, :] & cache.past(steps)[None, None]
     return cache.replace(valid=valid, length=cache.length + steps), mask
 
 
@@ -86,6 +115,30 @@ def write(memory: jax.Array, new: jax.Array, start: jax.Array) -> jax.Array:
     """Put [B, K, T, D] into the slots of [B, K, S, D] that begin at `start`."""
     return jax.lax.dynamic_update_slice(
         memory, new.astype(memory.dtype), (0, 0, start, 0)
+    )
+
+
+def admit(ring: RingCache, rows: jax.Array, new: KVCache) -> RingCache:
+    """Rows of a ring given to others, whose prompts end where it is written next.
+
+    Args:
+      rows: int32 [N]; a number that no row has takes nothing.
+      new: of N rows, all T of its slots written, T at most S.
+    """
+    steps, capacity = new.valid.shape[1], ring.valid.shape[1]
+    slots = (ring.length - steps + jnp.arange(steps)) % capacity
+    place = rows[:, None], slots[None]
+
+    def put(old: jax.Array, prompt: jax.Array) -> jax.Array:
+        return old.at[place[0], :, place[1]].set(
+            jnp.moveaxis(prompt, 1, 2), mode="drop"
+        )
+
+    valid = ring.valid.at[rows].set(False, mode="drop")
+    return ring.replace(
+        keys=tuple(map(put, ring.keys, new.keys)),
+        values=tuple(map(put, ring.values, new.values)),
+        valid=valid.at[place].set(new.valid, mode="drop"),
     )
 
 

@@ -1,5 +1,6 @@
 """The shipped bundle: what is in it, what it can do, and what is said of it."""
 
+import dataclasses
 import json
 import os
 import re
@@ -17,6 +18,8 @@ from bridge_jax.data import shapes_world
 from bridge_jax.eval import provenance
 from bridge_jax.eval.pages import published, report, summary
 from bridge_jax.eval.tasks import editing, retrieval, understanding
+from bridge_jax.inference import captions, continuous
+from bridge_jax.inference.engine import Engine
 from configs import common
 
 README = Path(__file__).parents[2] / "README.md"
@@ -106,6 +109,20 @@ def test_it_finds(model):
     said = model.embed(texts=[item.caption() for item in items])
     found = retrieval.recall(np.asarray(said) @ np.asarray(seen).T, np.arange(100))
     assert found[1] > 0.95
+
+
+def test_rows_given_anew_write_the_captions_of_batches(model):
+    """Of many lengths, in four rows."""
+    limits = dataclasses.replace(model.engine.limits, rows=4)
+    engine = Engine(model.engine.bundle, model.processor, model.engine.layout, limits)
+    source = shapes_world.Source("test", 0, 14)
+    prompts = [source[i].rewrite.prompt["prompt"] for i in range(14)]
+    batches = captions.rewritten(engine, model.params, prompts)
+    found = captions.rewritten(
+        engine, model.params, prompts, answers=continuous.answers
+    )
+    assert found == batches
+    assert len({len(one.text.split()) for one in found}) > 3
 
 
 def test_the_quickstart_from_end_to_end(tmp_path):
