@@ -1,9 +1,11 @@
 """What several commands' arguments share: kinds of numbers, the machine, the model."""
 
 import argparse
+import importlib
 import math
 import os
 import sys
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -38,6 +40,19 @@ def add_command(
     )
     module.add_arguments(one)
     return one
+
+
+def add_actions(
+    parser: argparse.ArgumentParser, package: str, names: Sequence[str]
+) -> None:
+    """Sub-commands of a command that is a folder, each a file in it.
+
+    `args.act(args)` runs the one that is named.
+    """
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name in names:
+        module = importlib.import_module(f"{package}.{name}")
+        add_command(actions, name, module).set_defaults(act=module.run)
 
 
 def positive(text: str) -> int:

@@ -6,7 +6,6 @@ bridge cache verify runs/cache
 """
 
 import argparse
-import importlib
 
 from bridge_jax.cli import arguments
 
@@ -14,10 +13,7 @@ ACTIONS = ("build", "show", "verify")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name in ACTIONS:
-        module = importlib.import_module(f"{__name__}.{name}")
-        arguments.add_command(actions, name, module).set_defaults(act=module.run)
+    arguments.add_actions(parser, __name__, ACTIONS)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -5,7 +5,6 @@ bridge data inspect configs/shapes_stage1.py -o data.html
 """
 
 import argparse
-import importlib
 
 from bridge_jax.cli import arguments
 
@@ -13,10 +12,7 @@ ACTIONS = ("inspect",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name in ACTIONS:
-        module = importlib.import_module(f"{__name__}.{name}")
-        arguments.add_command(actions, name, module).set_defaults(act=module.run)
+    arguments.add_actions(parser, __name__, ACTIONS)
 
 
 def run(args: argparse.Namespace) -> None:

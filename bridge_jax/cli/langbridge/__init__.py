@@ -7,7 +7,6 @@
 """
 
 import argparse
-import importlib
 
 from bridge_jax.cli import arguments
 
@@ -15,10 +14,7 @@ ACTIONS = ("vocab", "transfer", "explain")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name in ACTIONS:
-        module = importlib.import_module(f"{__name__}.{name}")
-        arguments.add_command(actions, name, module).set_defaults(act=module.run)
+    arguments.add_actions(parser, __name__, ACTIONS)
 
 
 def run(args: argparse.Namespace) -> None:
