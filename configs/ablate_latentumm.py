@@ -24,9 +24,11 @@ def get_config(variant=""):
             every=dict(
                 model=dict(maps=dict(family="latent_maps", size="tiny")),
                 init_from={part: f"shapes-tiny:{part}" for part in SHIPPED},
+                objectives=common.ONE_STREAM["objectives"],
                 streams=dict(
                     retrieve=dict(frozen=128),
                     generate=dict(batch=16, sides=True),
+                    **common.ONE_STREAM["streams"],
                 ),
                 optim=dict(
                     learning_rate=1e-3,
@@ -139,6 +141,7 @@ def _add(**objectives):
 
 def _tiny(config):
     config.base = "configs/shapes_stage2.py:tiny"
+    del config.every.streams["draw"]  # that base has but one stream
     config.every.total_steps = 3
     config.every.checkpoint_every = 3
     config.every.streams.generate.batch = 4

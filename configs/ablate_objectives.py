@@ -23,7 +23,7 @@ def get_config(variant=""):
     config = common.ConfigDict(
         dict(
             base="configs/shapes_stage2.py:quickstart",
-            every=dict(total_steps=300, checkpoint_every=150),
+            every=common.ONE_STREAM | dict(total_steps=300, checkpoint_every=150),
             arms=dict(
                 # How learned queries take over from mT5's embeddings.
                 continuous=_replacement(start=(0.0, 0.3), finish=150),

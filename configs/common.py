@@ -74,6 +74,12 @@ PUBLISHED_PROCESSOR = dict(
 )
 
 
+# A change to the quickstart's second stage, for experiments: what guides the decoder
+# and what draws learns from the same rows.
+ONE_STREAM = dict(
+    streams=dict(draw=None), objectives=dict(diffusion=dict(stream="generate"))
+)
+
 # Pictures of 512 pixels a side: 504 after Qwen2-VL's resizing, 36 x 36 patches.
 IMAGE = dict(image_size=512, num_patches=1296)
 IMAGE_TOKENS = 324

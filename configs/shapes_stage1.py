@@ -96,7 +96,8 @@ def get_config(variant=""):
         config.streams.caption.apart = True
         config.total_steps = 900
     if variant == "quickstart":
-        config.total_steps = 300
+        config.streams.caption.batch = 8
+        config.total_steps = 200
         config.log_every = 10
         config.optim.ema_decay = 0.98
     if variant.startswith("lora"):
