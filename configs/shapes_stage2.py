@@ -154,7 +154,7 @@ def _quickstart(config):
     # Most of a step's time is the decoder's, and mT5's states teach more.
     config.streams.draw = dict(source="shapes_generate", batch=8, seed=1)
     config.objectives.diffusion.stream = "draw"
-    config.total_steps = 850
+    config.total_steps = 800
     config.log_every = 10
     config.optim.warmup_steps = 20
     config.optim.ema_decay = 0.98
