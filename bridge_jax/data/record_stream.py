@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.once import once
 from bridge_jax.data import epochs, processor, rejects, sources
 from bridge_jax.data.choices import Choices
 from bridge_jax.data.faults import Faults
@@ -104,14 +105,15 @@ class RecordStream(abc.ABC):
             bad.add(error.reason, str(error))
         return None
 
-    @property
+    @once
     def source(self) -> sources.Records:
-        return _opened(self.data, self.kind)
+        """The records of the files, opened when first asked for."""
+        return sources.open_source(self.data, self.kind)
 
-    @property
+    @once
     def rejects(self) -> rejects.Rejects:
-        """Shared by the streams that read the same data."""
-        return _rejects(self.data, self.kind, self.most_bad)
+        """What training came across that is of no use."""
+        return rejects.Rejects(self.most_bad)
 
     @property
     def homes(self) -> list[str]:
@@ -147,19 +149,3 @@ def _renamed(columns: str) -> Mapping[str, str]:
             " of a field, then the records'"
         )
     return {ours.strip(): theirs.strip() for ours, theirs in pairs}
-
-
-@functools.lru_cache(8)
-def _opened(path: str, kind: str) -> sources.Records:
-    return sources.open_source(path, kind)
-
-
-@functools.lru_cache(8)
-def _rejects(path: str, kind: str, most: float) -> rejects.Rejects:
-    return rejects.Rejects(most)
-
-
-def forget() -> None:
-    """Close what is open, so that changed files are read anew."""
-    _opened.cache_clear()
-    _rejects.cache_clear()

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import aspects, pipeline, record_stream
+from bridge_jax.data import aspects, pipeline
 
 SHAPES = [(64, 64)] * 6 + [(48, 90)] * 4 + [(100, 50)] * 2
 BATCH = 4
@@ -51,7 +51,6 @@ def folder(tmp_path):
 
 def write(folder, records):
     (folder / "a.jsonl").write_text("\n".join(map(json.dumps, records)))
-    record_stream.forget()
 
 
 def settings(folder, **fields):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import pipeline, record_stream
+from bridge_jax.data import pipeline
 
 QWEN = miniature.PROCESSOR.llm
 
@@ -29,7 +29,6 @@ def write(folder, records, name="data.json"):
     (folder / "images" / "a").mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (48, 32), "red").save(folder / "images" / "a" / "red.png")
     (folder / name).write_text(json.dumps(records))
-    record_stream.forget()
     return folder
 
 
@@ -81,12 +80,12 @@ def test_what_is_of_no_use_is_told_and_the_next_one_taken(tmp_path, capsys, reas
     records.insert(2, BAD[reason])
     write(tmp_path, records)
     (tmp_path / "images" / "a" / "broken.png").write_bytes(b"\x89PNG\r\n")
-    rows = [stream(tmp_path, most_bad=0.5)(i) for i in range(6)]
+    ours = stream(tmp_path, most_bad=0.5)
+    rows = [ours(i) for i in range(6)]
     said = sorted(map(learnt, rows))
     assert set(said) == {f"a cat {i}" for i in range(5)} and said.count("a cat 2") == 2
     assert f"left out ({reason}): {tmp_path}" in capsys.readouterr().out
-    counts = record_stream._rejects(str(tmp_path / "data.json"), "", 0.5).counts
-    assert dict(counts) == {reason: 1}
+    assert dict(ours.rejects.counts) == {reason: 1}
 
 
 def test_too_many_bad_ones_end_the_run(tmp_path):

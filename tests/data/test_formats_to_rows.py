@@ -17,7 +17,7 @@ from array_record.python import array_record_module
 from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 
-from bridge_jax.data import pipeline, record_stream
+from bridge_jax.data import pipeline
 
 COUNT = 6
 SAID = [f"a red {n}" for n in range(COUNT)]
@@ -165,7 +165,6 @@ FORMATS = (
 
 
 def rows(data):
-    record_stream.forget()
     stream = pipeline.load_stream(
         "text_to_image",
         {"data": str(data), "image_size": 16, "drop": 0.0},

@@ -10,7 +10,7 @@ import pytest
 import webdataset
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import pipeline, record_stream
+from bridge_jax.data import pipeline
 
 GOOD, BAD = 540, 546  # thirteen of each kind
 LLM = miniature.PROCESSOR.llm
@@ -25,7 +25,6 @@ def corpus(tmp_path_factory):
 
 
 def stream(home, source="conversations", data="a.jsonl", **fields):
-    record_stream.forget()
     given = {"data": str(home / data), "length": 96, "num_patches": 64}
     given |= {"most_bad": 0.6, **fields}
     return pipeline.load_stream(source, given, miniature.PROCESSOR)
@@ -61,7 +60,6 @@ def test_an_epoch_delivers_every_good_one(corpus):
                   "length": 96, "num_patches": 64, "most_bad": 0.6, "batch": 6}},
         threads=4,
     )  # fmt: skip
-    record_stream.forget()
     it = pipeline.batches(settings, miniature.PROCESSOR)
     numbers = set()
     for _ in range((GOOD + BAD) // 6):
@@ -105,7 +103,6 @@ def test_the_same_pictures_in_a_tar(tmp_path):
         for number, text in enumerate((b"", b"  ", b"\xff\xfe", b"x" * malformed.HUGE)):
             out.write({"__key__": f"text_{number}", "png": malformed.png(1),
                        "caption": text})  # fmt: skip
-    record_stream.forget()
     fields = {"data": str(tmp_path / "a.tar"), "image_size": 16, "drop": 0.0}
     found = pipeline.load_stream(
         "text_to_image", {**fields, "most_bad": 1.0}, miniature.PROCESSOR
@@ -145,7 +142,6 @@ def test_pictures_of_unusual_kinds_are_good(tmp_path):
         one.save(tmp_path / name, **options)
     lines = [{"image": name, "caption": name} for name in kinds]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    record_stream.forget()
     found = pipeline.load_stream(
         "images", {"data": str(tmp_path / "a.jsonl"), "image_size": 16},
         miniature.PROCESSOR,

@@ -11,7 +11,7 @@ from PIL import Image
 
 from bridge_jax.core import rng
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import packed_stream, pipeline, record_stream
+from bridge_jax.data import packed_stream, pipeline
 from bridge_jax.data.sources import kept_index
 from bridge_jax.models import view
 from bridge_jax.objectives import base
@@ -46,7 +46,6 @@ def folder(tmp_path):
 
 def write(folder, records):
     (folder / "a.jsonl").write_text("\n".join(map(json.dumps, records)))
-    record_stream.forget()
 
 
 def stream(folder, source="packed_conversations", **fields):

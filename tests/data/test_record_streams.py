@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import pipeline, record_stream, shorten
+from bridge_jax.data import pipeline, shorten
 from bridge_jax.data.cache import wishes
 
 PROCESSOR = miniature.PROCESSOR
@@ -59,7 +59,6 @@ def folder(tmp_path):
 
 def write(folder, records):
     (folder / "a.jsonl").write_text("\n".join(map(json.dumps, records)))
-    record_stream.forget()
 
 
 def stream(folder, source, **fields):
@@ -233,7 +232,6 @@ def test_a_mixture_keeps_its_shares_and_everyones_order(folder):
             Image.new("RGB", (16, 16), (level, number, 0)).save(folder / file)
             lines.append(json.dumps({"image": file}))
         (folder / f"{name}.jsonl").write_text("\n".join(lines))
-    record_stream.forget()
     mixed = mixture(folder, a=3.0, b=1.0)
     rows = [mixed(i)["images"][0, 0] for i in range(80)]
     of_b = [i for i, pixel in enumerate(rows) if pixel[0] == 200]

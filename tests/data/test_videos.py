@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import pipeline, record_stream, videos
+from bridge_jax.data import pipeline, videos
 
 PROCESSOR = miniature.PROCESSOR
 RATE = videos.Rate(fps=2.0, least=4, most=8)
@@ -129,7 +129,6 @@ def folder(tmp_path):
         "videos": ["a.gif", "a.gif"],
     }
     (tmp_path / "a.jsonl").write_text(json.dumps(record))
-    record_stream.forget()
     return tmp_path
 
 

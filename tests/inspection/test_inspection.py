@@ -9,7 +9,7 @@ from PIL import Image
 
 from bridge_jax.cli import main
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import pipeline, record_stream
+from bridge_jax.data import pipeline
 from bridge_jax.inspection import findings, guess, histogram, lines, page, pixels, spans
 
 PROCESSOR = miniature.PROCESSOR
@@ -35,7 +35,6 @@ def folder(tmp_path, monkeypatch):
     records = [BAD.get(number) or record(number) for number in range(20)]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, records)))
     monkeypatch.chdir(tmp_path)
-    record_stream.forget()
     return tmp_path
 
 
@@ -71,7 +70,6 @@ def test_records_are_counted_and_measured(folder):
 def test_what_is_there_twice_is_told_apart_from_ids_used_twice(folder):
     records = [record(n) | {"id": "a"} for n in (0, 1, 0, 6)]
     (folder / "a.jsonl").write_text("\n".join(map(json.dumps, records)))
-    record_stream.forget()
     one = found("conversations", length=96, num_patches=64)
     assert one.counts == {"duplicate": 1} and one.reused == 2
     assert "2 records have one that another has, too" in lines.told(one)
@@ -80,7 +78,6 @@ def test_what_is_there_twice_is_told_apart_from_ids_used_twice(folder):
 def test_pictures_are_measured_whatever_a_stream_makes_of_them(folder):
     lines = [{"image": f"{n}.png", "caption": "red"} for n in range(3)]
     (folder / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    record_stream.forget()
     for source in ("images", "text_to_image", "text_to_image_aspects"):
         one = found(source, image_size=32)
         assert sorted(np.round(one.sizes["width : height"], 2)) == [0.75, 1.0, 1.5]
@@ -155,7 +152,6 @@ def test_an_unknown_form_is_told(tmp_path):
 
 def test_all_of_no_use_is_an_error_that_tells_why(folder):
     (folder / "a.jsonl").write_text(json.dumps(BAD[2]))
-    record_stream.forget()
     with pytest.raises(BridgeError, match="none of 1 records is of use: 1 record; the"):
         found("conversations")
 
@@ -164,7 +160,6 @@ def test_the_page_shows_what_is_learnt_and_stays_text(folder):
     evil = record(0)
     evil["messages"][1]["content"] = "<script>alert(1)</script><|im_end|>"
     (folder / "a.jsonl").write_text(json.dumps(evil))
-    record_stream.forget()
     made = page.make([found("conversations", length=160)], PROCESSOR)
     assert "<script>" not in made and "&lt;script&gt;alert(1)" in made
     assert made.count('<span class="learnt">') == 3 and "data:image/png" in made
