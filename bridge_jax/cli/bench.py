@@ -19,7 +19,7 @@ from pathlib import Path
 from bridge_jax.cli import arguments, outputs
 from bridge_jax.core.errors import BridgeError
 
-NEED_ROOM = ("conversion", "saving")
+NEED_ROOM = ("conversion", "saving", "caching")
 FED = (
     "configs/shapes_pretrain.py:vlm",
     "configs/shapes_pretrain.py:decoder",

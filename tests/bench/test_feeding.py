@@ -31,6 +31,7 @@ def test_the_table_has_rates_and_the_median_of_ratios():
     ("words", "told"),
     [
         (["saving"], "bench saving writes big files: give it --workdir"),
+        (["caching"], "bench caching writes big files: give it --workdir"),
         (["saving", "--workdir", "x", "--config.seed=1"], "reads no config to set"),
         (["feeding", "--config", "none.py"], "no config file none.py"),
     ],
