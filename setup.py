@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 # Ranges that should work; .constraints.txt holds the versions the tests run with.
 REQUIRES = [
     "absl-py>=2.1",
-    "array_record>=0.7",  # shards of caches
+    "array_record>=0.8",  # shards of caches
     "flatbuffers>=24.3",  # jax.export
     "flax>=0.12.6,<0.13",
     "fsspec>=2024.6",  # files by a scheme, such as gs://
@@ -42,7 +42,7 @@ EXTRAS = {
     # The plots of `bridge ablate`.
     "lab": ["matplotlib>=3.9"],
     # Records in files of others (`data/sources`); all come with tfds, grain and flax.
-    "data": ["array_record>=0.8", "msgpack>=1", "pyarrow>=18"],
+    "data": ["msgpack>=1", "pyarrow>=18"],
     # Files in gs://; s3fs, adlfs, ... do the same for other schemes.
     "gcs": ["gcsfs>=2024.6"],
     "test": [

@@ -33,7 +33,7 @@ class Engine:
     ):
         self.bundle, self.processor = bundle, processor
         self.layout, self.limits = layout, limits
-        self._compiled: dict[Program, Callable[..., Any]] = {}
+        self._compiled: dict[tuple[Program, bool], Callable[..., Any]] = {}
 
     @property
     def parts(self) -> int:
@@ -108,13 +108,13 @@ class Engine:
         self, program: Program, static: Mapping[str, Any], whole: bool = True
     ) -> Callable[..., Any]:
         """What `run` calls, to trace it for devices that are not there."""
-        if program not in self._compiled:
-            self._compiled[program] = jax.jit(
+        if (program, whole) not in self._compiled:
+            self._compiled[program, whole] = jax.jit(
                 functools.partial(program, self.bundle),
                 static_argnames=tuple(static),
                 out_shardings=self.layout.replicated if whole else None,
             )
-        return self._compiled[program]
+        return self._compiled[program, whole]
 
     def _run(self, program, params, batch, shared, static, whole: bool) -> Any:
         batch = jax.device_put(batch, self.layout.batch_sharding(batch))

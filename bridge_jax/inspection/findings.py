@@ -32,6 +32,7 @@ class Findings:
     fields: name -> a value of the first of them, shortened.
     counts: reason -> records of no use among them.
     examples: reason -> one of those, in words.
+    rooms: what was measured -> how much of it a row has room for.
     sizes: what was measured -> [looked] values of those of use.
     rows: the first rows of the stream.
     rows_a_second: made by one thread.
@@ -104,8 +105,7 @@ def _of_records(stream: RecordStream, most: int) -> dict[str, Any]:
         ids[str(record.get("id", f"record {number}"))] += 1
         for what, values in measured.items():
             sizes[what] += values
-        if not first:
-            first = _fields(stream, number)
+        first = first or {name: _shortened(value) for name, value in record.items()}
     packed = isinstance(stream, PackedStream)
     if bad.counts.total() == len(order):
         raise BridgeError(
@@ -163,15 +163,6 @@ def _of_pictures(sides: list[tuple[int, int]]) -> dict[str, list[float]]:
         "width : height": [width / height for height, width in sides],
         "megapixels": [height * width / 1e6 for height, width in sides],
     }
-
-
-def _fields(stream: RecordStream, number: int) -> dict[str, str]:
-    """Name -> what stands there, in a line."""
-    try:
-        _, record = stream.source[number]
-    except BridgeError:
-        return {}
-    return {name: _shortened(value) for name, value in record.items()}
 
 
 def _shortened(value: Any) -> str:

@@ -63,7 +63,7 @@ class Rate:
 
 
 class Reader(Protocol):
-    """What a `Reader(path, limits)` is: frames of one file, by number.
+    """What a `Reader(path)` is: frames of one file, by number.
 
     Attributes:
       count: frames; at least 1.
@@ -93,7 +93,7 @@ def open_reader(path: str | os.PathLike, limits: Limits = Limits()) -> Reader:
     if path.stat().st_size > limits.bytes:
         raise BridgeError(f"{path}: more than {limits.bytes:,} bytes; cut it")
     name = READERS[path.suffix.lower()]
-    reader = rooms.load(__name__, name, "Reader", str(path))(path, limits)
+    reader = rooms.load(__name__, name, "Reader", str(path))(path)
     height, width = reader.size
     if height * width > limits.pixels or reader.count > limits.frames:
         raise BridgeError(

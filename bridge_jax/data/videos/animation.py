@@ -8,7 +8,6 @@ import PIL.Image
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import images
-from bridge_jax.data.videos import Limits
 
 FORMATS = ("GIF", "WEBP", "PNG")
 USUAL = 100  # milliseconds a frame, where a file does not say
@@ -21,7 +20,7 @@ class Reader:
       BridgeError: a file that is no animation of these kinds, or a damaged one.
     """
 
-    def __init__(self, path: Path, limits: Limits):
+    def __init__(self, path: Path):
         self._path = path
         with self._opened() as image:
             self.size = image.height, image.width

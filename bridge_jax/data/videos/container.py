@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data.videos import Limits
 
 DEMUXERS = {
     ".mp4": "mov",
@@ -32,7 +31,7 @@ class Reader:
       BridgeError: PyAV is missing, or the file has no film that it can read.
     """
 
-    def __init__(self, path: Path, limits: Limits):
+    def __init__(self, path: Path):
         self._path = path
         with self._opened() as container:
             film = self._film(container)
