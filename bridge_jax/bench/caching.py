@@ -21,7 +21,7 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 from bridge_jax.data import pipeline
 from bridge_jax.data.cache import origin, reading, wishes
-from bridge_jax.inference import captions, precompute
+from bridge_jax.inference import captions, continuous, decode, precompute
 from bridge_jax.inference.engine import Engine
 from bridge_jax.train import cached, optim, recipe, state, step
 
@@ -79,11 +79,13 @@ def measure(
         for kinds in ("captions", ",".join(KINDS))
     )
     alone, at_once = _alone(engine, params), _at_once(engine, params)
+    built = _at_once(engine, params, continuous.answers)  # as `precompute` does
     seconds: dict[str, list[float]] = {name: [] for name in (*NAMES, "")}
     for texts in log.progress(_asked(engine, streams, rows, rounds + 1), "steps"):
         read, brought = _timed(reads), _timed(brings)
         batch, single = _timed(at_once, texts), _timed(alone, texts)
-        taken = (read, brought, batch + brought, single + brought, batch)
+        build = _timed(built, texts)
+        taken = (read, brought, batch + brought, single + brought, build)
         for name, one in zip(seconds, taken, strict=True):
             seconds[name].append(one)
     # The first round compiles.
@@ -129,18 +131,20 @@ def _asked(engine: Engine, streams: Any, rows: int, batches: int) -> list[list[s
 
 
 def _alone(engine: Engine, params: Params) -> Callable[[list[str]], None]:
-    def decode(texts: list[str]) -> None:
+    def written(texts: list[str]) -> None:
         for text in texts:
             captions.rewritten(engine, params, [text])
 
-    return decode
+    return written
 
 
-def _at_once(engine: Engine, params: Params) -> Callable[[list[str]], None]:
-    def decode(texts: list[str]) -> None:
-        captions.rewritten(engine, params, texts)
+def _at_once(
+    engine: Engine, params: Params, answers: decode.Answers = decode.answers
+) -> Callable[[list[str]], None]:
+    def written(texts: list[str]) -> None:
+        captions.rewritten(engine, params, texts, answers)
 
-    return decode
+    return written
 
 
 def _timed(work: Callable[..., Any], *given: Any) -> float:
