@@ -13,7 +13,7 @@ RESULT = feeding.Result("a.py", 60, (1.0, 2.0, 1.0), (4.0, 4.0, 2.0))
 
 def test_rounds_alternate_and_the_first_is_dropped():
     config = miniature.config("configs/shapes_stage1.py:tiny")
-    config.init_from = {}
+    config.init_from = {"vlm": "runs/that/nobody/made:vlm"}
     result = feeding.measure("tiny", config, rounds=2, batches=1)
     assert result.rows == sum(s.batch for s in config.streams.values())
     assert len(result.reading) == len(result.training) == 2
