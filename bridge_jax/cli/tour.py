@@ -23,6 +23,7 @@ from bridge_jax.core import config as config_lib
 from bridge_jax.core import log
 from bridge_jax.core.types import Params
 from bridge_jax.eval import ledger, records
+from bridge_jax.eval import options as options_lib
 from bridge_jax.eval import run as evaluation
 from bridge_jax.eval.pages import first_look, report, summary
 from bridge_jax.inference.model import Model
@@ -30,7 +31,6 @@ from bridge_jax.train import recipe as recipe_lib
 from bridge_jax.train import stage1, stage2
 
 SPLIT = "test"
-PICTURES = 4  # how often a training run draws sample pictures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Plan:
 
     Attributes:
       model: the finished model, see `checkpoint.locate`.
-      stage1, stage2: configs, "file[:variant]".
+      stage1, stage2: configs, "file[:variant][,key=value...]".
+      pictures: how often stage 2 draws sample pictures.
       options: fields of `eval.options.Options`; three models are measured, so they
         are few.
     """
@@ -47,6 +48,7 @@ class Plan:
     model: str
     stage1: str
     stage2: str
+    pictures: int
     options: Mapping[str, int]
 
 
@@ -54,12 +56,15 @@ LIVE = Plan(
     model="shapes-tiny",
     stage1="configs/shapes_stage1.py:quickstart",
     stage2="configs/shapes_stage2.py:quickstart",
+    pictures=4,
     options={"questions": 200, "prompts_per_tag": 4, "edits": 24, "scenes": 200},
 )
+FEW = ",total_steps=4,log_every=2,checkpoint_every=4,optim.warmup_steps=0"
 TINY = Plan(
     model="shapes-tiny",
-    stage1="configs/shapes_stage1.py:tiny",
-    stage2="configs/shapes_stage2.py:tiny",
+    stage1=f"{LIVE.stage1}{FEW},streams.main.batch=8",
+    stage2=f"{LIVE.stage2}{FEW}",
+    pictures=1,
     options={
         "questions": 8,
         "prompts_per_tag": 1,
@@ -87,7 +92,8 @@ def run(workdir: Path, plan: Plan = LIVE) -> dict[str, Any]:
     heading(f"{plan.model} answers, draws, edits and finds")
     shipped = bridge_jax.load(plan.model)
     if not (workdir / "first_look.png").is_file():
-        first_look.save(shipped, workdir / "first_look.png", SPLIT)
+        options = options_lib.Options(**plan.options)
+        first_look.save(shipped, workdir / "first_look.png", SPLIT, options)
     heading("stage 1: the language model learns to answer and to rewrite")
     _train(stage1, first, workdir / "stage1")
     heading("stage 2: the aligner learns to guide the decoder, and to retrieve")
@@ -110,7 +116,7 @@ def _configs(plan: Plan, workdir: Path) -> tuple[ConfigDict, ConfigDict]:
     with second.unlocked():
         second.init_from = _without_vlm(second.init_from)
         second.init_from.vlm = f"{workdir / 'stage1' / recipe_lib.WEIGHTS}:vlm"
-        second.pictures_every = max(1, second.total_steps // PICTURES)
+        second.pictures_every = max(1, second.total_steps // plan.pictures)
     return first, second
 
 
