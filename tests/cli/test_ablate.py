@@ -20,7 +20,8 @@ class Objective(base.Base):
         text = view.embedding("text")
         return term.Term(jnp.sum(text[:, 0]), jnp.float32(len(text)))
 '''
-BASE = """import miniature
+BASE = """from pathlib import Path
+import miniature
 NAMES = ("vlm", "projector", "aligner", "retrieval")
 def get_config(variant=""):
     config = miniature.config("configs/shapes_stage2.py:tiny")
@@ -29,7 +30,7 @@ def get_config(variant=""):
     config.objectives = {"contrastive": {"weight": 1.0, "stream": "retrieve"}}
     config.aligner_init, config.optim.warmup_steps = "fresh", 0
     config.log_every, config.total_steps, config.checkpoint_every = 1, 4, 2
-    return config
+    return miniature.started(config, Path("world/start"))
 """
 EXPERIMENT = """from ml_collections import ConfigDict
 def get_config(variant=""):

@@ -118,7 +118,7 @@ def test_assemble_onto_keeps_only_what_changed(bridge, folder):
 
 
 def test_ckpt_tells_whole_from_damaged(bridge):
-    small = ("train", "--config", "configs/shapes_stage1.py:lora-tiny")
+    small = ("train", "--config", "configs/latentumm.py:tiny")
     assert bridge(*small, "--workdir", "run")[0] == 0
     code, out, _ = bridge("ckpt", "list", "run")
     assert code == 0 and out.splitlines()[-1].split()[0] == "4"
@@ -190,8 +190,8 @@ def test_train_stops_on_sigterm_and_resumes(tmp_path):
     """As a process: exit code 42, the state saved, and a second start goes on."""
     command = [
         *(sys.executable, "-m", "bridge_jax", "train", "--resume", "auto"),
-        *("--config", "configs/shapes_pretrain.py:vlm-tiny", "--workdir", "run"),
-        *("--simulate", "2", "--config.model.vlm.layers=1"),
+        *("--config", "configs/latentumm.py:tiny", "--workdir", "run"),
+        *("--simulate", "2"),
         "--config.total_steps=100000",
     ]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
