@@ -9,8 +9,8 @@ import pytest
 import bridge_jax
 from bridge_jax.core import rng
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.inference.index import Index
 from bridge_jax.models import view
+from bridge_jax.retrieval import Index
 
 TEXTS = ["a red circle", "two large blue stars above one small ring", "a ring"]
 
@@ -91,7 +91,7 @@ def test_blocks_give_what_one_piece_gives(monkeypatch):
     stored = np.eye(7, dtype=np.float32)[[0, 1, 2, 3, 2, 5, 2]]
     index = Index.build(stored, list("abcdefg"))
     queries = np.eye(7, dtype=np.float32)[[2]]
-    monkeypatch.setattr("bridge_jax.inference.index._BLOCK", 2)
+    monkeypatch.setattr("bridge_jax.retrieval.nearest.BYTES", 2 * 7 * 4)
     assert index.search(queries, 3)[0] == [["c", "e", "g"]]
 
 
