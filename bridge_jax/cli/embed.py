@@ -77,6 +77,11 @@ def run(args: argparse.Namespace) -> None:
     from bridge_jax.retrieval import filling, folder, records
 
     replace = args.force or args.add
+    if (args.out / folder.MANIFEST).exists() and not replace:
+        raise BridgeError(
+            f"{args.out} holds an index already; pass --add to grow it, --force to"
+            " replace it, or name another folder"
+        )
     outputs.check_folder(args.out, replace, holding=folder.MANIFEST, alone=True)
     found = records.Records(args.paths, args.what, args.columns, args.images)
     model = arguments.load(args)
