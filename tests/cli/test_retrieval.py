@@ -10,6 +10,12 @@ import bridge_jax
 from bridge_jax.retrieval import Index
 
 
+@pytest.fixture(scope="session")
+def folder():
+    """In the place of the weights that other commands need."""
+    return "toy"
+
+
 @pytest.fixture
 def toy(bridge, monkeypatch):
     model = toy_embedder.Embedder()

@@ -26,12 +26,13 @@ def check(index, ids):
     assert held(index) == {one: tuple(vectors([one])[0]) for one in ids}
 
 
-def test_any_changes_leave_what_a_list_would_hold(tmp_path):
+def test_any_changes_leave_what_a_list_would_hold(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda handle: None)  # which takes most of the time
     draw = np.random.default_rng(0)
     ids = [str(i) for i in range(5)]
     Index.build(vectors(ids), ids, "m").save(tmp_path / "i")
     index, most, files = Index.open(tmp_path / "i", "m"), 0, 0
-    for turn in range(60):
+    for turn in range(40):
         if draw.random() < 0.6 or len(ids) < 4:
             new = [str(1000 * turn + i) for i in range(draw.integers(5, 9))]
             index.add(vectors(new), new)
