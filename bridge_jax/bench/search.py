@@ -133,14 +133,17 @@ def markdown(result: Result) -> str:
     ]
     for name, times in result.seconds.items():
         median, memory = statistics.median(times), result.memory[name]
+        rate = size / median / 1e9
         lines.append(
-            f"| {name} | {median:.2f} s | {min(times):.2f} s | {size / median / 1e9:.1f}"
+            f"| {name} | {median:.2f} s | {min(times):.2f} s | {rate:.1f}"
             f" | {memory / 1e9:.2f} GB, {memory / size:.2f} x the vectors |"
         )
     first = next(iter(result.seconds))
-    slow = statistics.median(result.seconds[first]) > WANTED_SECONDS
-    big = result.memory[first] > WANTED_MEMORY * size
-    verdict = "TOO SLOW" if slow else "TOO BIG" if big else "met"
+    missed = {
+        "TOO SLOW": statistics.median(result.seconds[first]) > WANTED_SECONDS,
+        "TOO BIG": result.memory[first] > WANTED_MEMORY * size,
+    }
+    verdict = ", ".join(name for name, is_so in missed.items() if is_so) or "met"
     speed = statistics.median(result.flops) / 1e12
     needed = 2 * result.queries * result.count * result.width / speed / 1e12
     wanted = f"{WANTED_MEMORY:g} x: {verdict}"

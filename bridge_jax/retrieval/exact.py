@@ -1,4 +1,4 @@
-"""Exact search in segments: of many vectors the rounded ones first, see `rounded.py`."""
+"""Exact search in segments; of many vectors the rounded ones first (`rounded.py`)."""
 
 from collections.abc import Sequence
 

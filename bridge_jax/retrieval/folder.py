@@ -1,6 +1,6 @@
 """The folder of an index: what counts is what its index.json names.
 
-FOLDER/index.json             the manifest: model, width, and the segments in their order
+FOLDER/index.json             the manifest: model, width, segments in their order
 FOLDER/segment-000003/...     their arrays, see `segment.py`; never changed once named
 
 A change writes new files beside the old ones and then replaces the manifest, which is

@@ -4,9 +4,9 @@ photos, a.png                files, and all pictures below a folder
 train-{000..010}.tar         records of any kind that `data/sources` reads: WebDataset,
 photos.parquet, tfds:...     Parquet, JSON, ArrayRecord, TFDS, COCO, Karpathy, ...
 
-A folder in which there are pictures is a folder of pictures; texts are then the captions
-beside them or in its metadata. The id of a picture is its path, or the place of its
-record; that of a text is followed by the text.
+A folder in which there are pictures is a folder of pictures; texts are then the
+captions beside them or in its metadata. The id of a picture is its path, or the place
+of its record; that of a text is followed by the text.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """Kill a change of an index at each step that it takes on disk, and look what is left.
 
-    python killed.py FOLDER      prints one JSON line a kill: [change, step, what is held]
+    python killed.py FOLDER      prints a JSON line a kill: [change, step, what is held]
 
 No jax here, so that forks are cheap and safe.
 """
