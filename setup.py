@@ -45,8 +45,11 @@ EXTRAS = {
     "data": ["msgpack>=1", "pyarrow>=18"],
     # Files in gs://; s3fs, adlfs, ... do the same for other schemes.
     "gcs": ["gcsfs>=2024.6"],
+    # Approximate search.
+    "faiss": ["faiss-cpu>=1.11"],
     "test": [
         "beartype>=0.20",
+        "faiss-cpu>=1.11",
         "jaxtyping>=0.3",
         "matplotlib>=3.9",
         "pytest>=8.3",

@@ -3,13 +3,15 @@
 `conversion` needs room for three copies of the model (7b: 50 GB); --layers cuts it.
 `saving` compares our checkpoints with stock Orbax; `feeding` how fast data comes with
 how fast training takes it; `caching` stage 2 from a cache with captions decoded in
-every step.
+every step; `search` the exact search of `bridge search` with numpy's (1,000,000 vectors
+of 1024 take 6 GB of disk, and want as much memory to be kept in).
 
     bridge bench conversion --workdir runs/conversion --size 7b
     bridge bench conversion --workdir runs/conversion --size 2b --layers 4
     bridge bench saving --workdir runs/saving --gigabytes 2
     bridge bench caching --workdir runs/caching --into README.md
     bridge bench feeding --config configs/shapes_stage1.py
+    bridge bench search --workdir runs/search --count 1000000 --width 1024
 """
 
 import argparse
@@ -19,7 +21,7 @@ from pathlib import Path
 from bridge_jax.cli import arguments, outputs
 from bridge_jax.core.errors import BridgeError
 
-NEED_ROOM = ("conversion", "saving", "caching")
+NEED_ROOM = ("conversion", "saving", "caching", "search")
 FED = (
     "configs/shapes_pretrain.py:vlm",
     "configs/shapes_pretrain.py:decoder",
@@ -57,11 +59,18 @@ def _feeding(args: argparse.Namespace) -> str:
     )
 
 
+def _search(args: argparse.Namespace) -> str:
+    from bridge_jax.bench import search
+
+    return search.markdown(search.measure(args.workdir, args.count, args.width))
+
+
 SUITES: dict[str, Callable[[argparse.Namespace], str]] = {
     "conversion": _conversion,
     "saving": _saving,
     "caching": _caching,
     "feeding": _feeding,
+    "search": _search,
 }
 
 
@@ -78,6 +87,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", default="7b", help="of Qwen2-VL: 2b, 7b, 72b")
     parser.add_argument("--layers", type=int, default=0, help="0: all of them")
     parser.add_argument("--gigabytes", type=float, default=2.0, help="to save at once")
+    parser.add_argument(
+        "--count",
+        type=arguments.positive,
+        default=1_000_000,
+        help="vectors to search (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--width",
+        type=arguments.positive,
+        default=1024,
+        help="of a vector (default: %(default)s)",
+    )
     parser.add_argument(
         "--into",
         type=Path,

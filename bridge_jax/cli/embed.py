@@ -1,106 +1,118 @@
-"""Make a search index of pictures.
+"""Make a search index of pictures and texts, or change one.
 
-Folders are searched for pictures, those below them too. What `bridge search` prints
-later are the paths as found here.
+PATHs are pictures, folders (searched for pictures, those below them too) and data sets
+of any kind that streams read: WebDataset tars, Parquet, JSON, ArrayRecord, TFDS, COCO,
+Karpathy. What `bridge search` prints later are paths as found here, or places of
+records. A run that was killed is gone on with by the same command.
 
     bridge embed photos more/picture.png -o index
+    bridge embed "train-{000..010}.tar" -o index --what both
+    bridge embed new -o index --add
+    bridge embed -o index --remove photos/a.png photos/b.png
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from bridge_jax.cli import arguments, outputs
 from bridge_jax.core.errors import BridgeError
 
-_SHOWN = 5  # unreadable pictures named in one message
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    parser.add_argument("paths", nargs="*", metavar="PATH")
     parser.add_argument(
         "-o", "--out", type=Path, required=True, help="folder of the index"
     )
-    parser.add_argument("--force", action="store_true", help="replace an index there")
+    change = parser.add_mutually_exclusive_group()
+    change.add_argument("--force", action="store_true", help="replace an index there")
+    change.add_argument(
+        "--add",
+        action="store_true",
+        help="add to the index there, or make it; what it has already is passed over",
+    )
+    change.add_argument(
+        "--remove",
+        nargs="+",
+        metavar="ID",
+        help="remove these from the index there, as `bridge search` prints them",
+    )
+    parser.add_argument(
+        "--what",
+        choices=("pictures", "texts", "both"),
+        default="pictures",
+        help="of each record: its picture, its captions, or both (default: pictures)",
+    )
+    parser.add_argument(
+        "--columns",
+        default="",
+        metavar="image=A,caption=B",
+        help="the records' own names of fields",
+    )
+    parser.add_argument(
+        "--images",
+        default="",
+        metavar="DIR",
+        help="folder that records name files from",
+    )
     parser.add_argument(
         "--skip-unreadable",
         action="store_true",
-        help="leave out files that are no whole pictures, naming them",
+        help="leave out what cannot be read, naming it",
     )
     parser.add_argument(
         "--batch",
         type=arguments.positive,
         default=32,
-        help="pictures at once (default: 32)",
+        help="records at once (default: 32)",
     )
     arguments.add_model(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    import numpy as np
+    if bool(args.paths) == bool(args.remove):
+        raise BridgeError("give paths to embed, or --remove and ids: one of the two")
+    if args.remove:
+        _remove(args.out, args.remove)
+        return
+    from bridge_jax.retrieval import filling, folder, records
 
-    from bridge_jax.core import log
-    from bridge_jax.inference import index
-
-    outputs.check_folder(args.out, args.force, holding=index.ABOUT, alone=True)
-    paths = readable(find(args.paths), args.skip_unreadable)
-    model = arguments.load(args)
-    starts = range(0, len(paths), args.batch)
-    rows = [
-        model.embed(images=paths[start : start + args.batch])
-        for start in log.progress(starts, "embedding")
-    ]
-    names = [str(path) for path in paths]
-    made = index.Index.build(np.concatenate(rows), names, model.fingerprint)
-    made.save(args.out)
-    print(f"{len(paths)} pictures in {args.out}")
-
-
-def find(paths: Sequence[Path]) -> list[Path]:
-    """The files named, and the pictures below the folders named, each once, in order.
-
-    Raises:
-      BridgeError: everything that does not exist; nothing found at all.
-    """
-    missing = [str(path) for path in paths if not path.exists()]
-    if missing:
-        raise BridgeError(f"no such file or folder: {', '.join(missing)}")
-    found: dict[Path, None] = {}
-    for path in paths:
-        below = sorted(path.rglob("*")) if path.is_dir() else []
-        pictures = [p for p in below if p.suffix.lower() in outputs.SUFFIXES]
-        found |= dict.fromkeys(pictures if path.is_dir() else [path])
-    if not found:
-        names = ", ".join(map(str, paths))
-        raise BridgeError(f"no picture ({' '.join(outputs.SUFFIXES)}) in {names}")
-    return list(found)
-
-
-def readable(paths: Sequence[Path], skip: bool) -> list[Path]:
-    """The paths that open as pictures: all of them, unless `skip`.
-
-    They are all opened before the first is embedded, so that one bad file in
-    thousands does not end the work near its end.
-
-    Raises:
-      BridgeError: what cannot be read, told together; nothing can be read.
-    """
-    from bridge_jax.data import images
-
-    good, problems = [], []
-    for path in paths:
-        try:
-            images.open_image(path)
-            good.append(path)
-        except BridgeError as error:
-            problems.append(str(error))
-    if problems and not (skip and good):
-        more = len(problems) - _SHOWN
+    replace = args.force or args.add
+    if (args.out / folder.MANIFEST).exists() and not replace:
         raise BridgeError(
-            "; ".join(problems[:_SHOWN])
-            + (f"; and {more} more" if more > 0 else "")
-            + ("" if skip else "; or pass --skip-unreadable")
+            f"{args.out} holds an index already; pass --add to grow it, --force to"
+            " replace it, or name another folder"
         )
-    for problem in problems:
-        print(f"skipped {problem}")
-    return good
+    outputs.check_folder(args.out, replace, holding=folder.MANIFEST, alone=True)
+    found = records.Records(args.paths, args.what, args.columns, args.images)
+    model = arguments.load(args)
+    outcome = filling.fill(
+        model,
+        found,
+        args.out,
+        batch=args.batch,
+        add=args.add,
+        skip=args.skip_unreadable,
+    )
+    _tell(outcome, args)
+
+
+def _remove(out: Path, ids: list[str]) -> None:
+    from bridge_jax.retrieval import Index
+
+    index = Index.open(out)
+    index.remove(ids)
+    print(f"{len(set(ids))} removed from {out}, which holds {len(index)}")
+
+
+def _tell(outcome, args: argparse.Namespace) -> None:
+    texts = args.what != "pictures"
+    parts = [f"{outcome.pictures} pictures"] if args.what != "texts" else []
+    made = " and ".join(parts + ([f"{outcome.texts} texts"] if texts else []))
+    line = f"{made} in {args.out}"
+    if args.add:
+        line = f"{made} added to {args.out}, which holds {outcome.total}"
+    if outcome.there:
+        line += f"; {outcome.there} were there already"
+    if outcome.unreadable:
+        line += f"; {outcome.unreadable} could not be read"
+    print(line)

@@ -52,7 +52,7 @@ class RecordStream(abc.ABC):
             raise BridgeError(
                 f"streams of {type(self).__module__.rpartition('.')[2]} need data=FILE"
             )
-        _renamed(self.columns)
+        renamed(self.columns)
 
     def __call__(self, index: int) -> Row:
         return self.of(index, self.choices(index))
@@ -96,7 +96,7 @@ class RecordStream(abc.ABC):
         except BridgeError as error:
             bad.add("record", str(error))
             return None
-        for name, theirs in _renamed(self.columns).items():
+        for name, theirs in renamed(self.columns).items():
             if theirs in record:
                 record = {**record, name: record[theirs]}
         try:
@@ -140,7 +140,7 @@ class RecordStream(abc.ABC):
 
 
 @functools.lru_cache(8)
-def _renamed(columns: str) -> Mapping[str, str]:
+def renamed(columns: str) -> Mapping[str, str]:
     """{"image": "photo"} of "image=photo". Raises BridgeError if it is written else."""
     pairs = [pair.split("=") for pair in columns.split(",") if pair]
     if not all(len(pair) == 2 and all(pair) for pair in pairs):

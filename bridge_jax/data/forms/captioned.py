@@ -36,15 +36,23 @@ def read(
     record: Mapping[str, Any], homes: Sequence[str | Path], where: str, found: Faults
 ) -> Captioned:
     """The picture of a record with its captions; what is wrong goes to `found`."""
-    name = next((name for name in PICTURES if name in record), "image")
-    image = pictures.read(record.get(name), homes, where, found)
+    image = picture(record, homes, where, found)
     prompt = ""
     if record.get("prompt") is not None:
         prompt = words.first(record, ("prompt",), where, found)
-    return Captioned(image, _captions(record, where, found), prompt)
+    return Captioned(image, captions(record, where, found), prompt)
 
 
-def _captions(record: Mapping[str, Any], where: str, found: Faults) -> tuple[str, ...]:
+def picture(
+    record: Mapping[str, Any], homes: Sequence[str | Path], where: str, found: Faults
+) -> images.Source:
+    """The picture alone, of a record that may have no captions."""
+    name = next((name for name in PICTURES if name in record), "image")
+    return pictures.read(record.get(name), homes, where, found)
+
+
+def captions(record: Mapping[str, Any], where: str, found: Faults) -> tuple[str, ...]:
+    """The captions alone, of a record that may have no picture."""
     name = next((name for name in CAPTIONS if record.get(name) is not None), None)
     listed = record.get(name) if name else None
     if not isinstance(listed, list | tuple):
