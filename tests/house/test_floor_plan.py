@@ -72,6 +72,7 @@ MAY_IMPORT = {
         "train",
     },
     "inspection": {"core", "data", "eval.pages.page", "eval.pages.curves"},
+    "serve": {"core", "data", "inference", "retrieval"},
     "cli": set(),  # filled below: everything
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT) | {""}
@@ -185,6 +186,7 @@ def test_configs_import_only_each_other():
         ("objectives.sft", "models.view", True),
         ("objectives.sft", "models.mt5.model", False),
         ("eval.run", "train.stage1", False),
+        ("serve.app", "models.build", False),
         ("cli.train", "train.stage1", True),
     ],
 )

@@ -1,0 +1,81 @@
+"""A server on the network, from its first request to a stop that loses none."""
+
+import logging
+import time
+from types import FrameType
+
+import uvicorn
+
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.serve import app as app_lib
+from bridge_jax.serve.security import Security
+from bridge_jax.serve.served import Served
+
+_IDLE_SECONDS = 30  # that an unused connection is kept
+_LAST_SECONDS = 5  # for what is cut off at the end to be told so
+
+
+class Server(uvicorn.Server):
+    """On the first signal new requests are turned away, and running ones finish."""
+
+    def __init__(self, config: uvicorn.Config, served: Served):
+        super().__init__(config)
+        self._served = served
+        self._until = 0.0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal; the second one ends everything at once."""
+        if self._served.stopping:
+            self.force_exit = self.should_exit = True
+            return
+        self._served.stopping = True
+        self._until = time.monotonic() + self._served.limits.stop_seconds
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        served = self._served
+        if served.stopping and (served.inside == 0 or time.monotonic() > self._until):
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def make(served: Served, security: Security, port: int) -> Server:
+    """The server of a model, not yet started."""
+    config = uvicorn.Config(
+        app_lib.make(served, security),
+        host=security.host,
+        port=port,
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # any client could say that it is another
+        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_graceful_shutdown=_LAST_SECONDS,
+    )
+    return Server(config, served)
+
+
+def serve(served: Served, security: Security, port: int) -> None:
+    """Serve until a signal.
+
+    Raises:
+      BridgeError: the address cannot be had.
+    """
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
+    server = make(served, security, port)
+    try:
+        socket = server.config.bind_socket()
+    except SystemExit:  # uvicorn has logged why
+        raise BridgeError(
+            f"cannot listen on {security.host}, port {port}: is another server there?"
+            " choose one with --port"
+        ) from None
+    with socket:
+        where, port = security.host, socket.getsockname()[1]
+        where = f"[{where}]" if ":" in where else where
+        print(f"{served.name} is served at http://{where}:{port}", flush=True)
+        server.run(sockets=[socket])
