@@ -89,7 +89,10 @@ setuptools.setup(
             "data/tokenizers/**/*.json",
             "presets/**/*.json",
             "presets/**/*.safetensors",
-            "serve/page/*",
+            "serve/page/*.css",
+            "serve/page/*.html",
+            "serve/page/*.js",
+            "serve/page/*.svg",
         ]
     },
     install_requires=REQUIRES,

@@ -8,14 +8,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.serve import chat, embeddings, images, models
+from bridge_jax.serve import chat, embeddings, images, models, page
 from bridge_jax.serve.door import Door, told
 from bridge_jax.serve.line import Left
 from bridge_jax.serve.refused import Refused, broken
 from bridge_jax.serve.security import Guard, Headers, Security
 from bridge_jax.serve.served import Served
 
-ENDPOINTS = (models, chat, images, embeddings)
+ENDPOINTS = (models, chat, images, embeddings, page)
 _GONE = 499
 
 

@@ -1,6 +1,7 @@
 """A server on the network, from its first request to a stop that loses none."""
 
 import logging
+import socket
 import time
 from types import FrameType
 
@@ -22,6 +23,14 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._served = served
         self._until = 0.0
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Once clients can come it tells where."""
+        await super().startup(sockets)
+        for one in sockets or ():
+            host, port = one.getsockname()[:2]
+            host = f"[{host}]" if ":" in host else host
+            print(f"{self._served.name} is served at http://{host}:{port}", flush=True)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal; the second one ends everything at once."""
@@ -68,14 +77,11 @@ def serve(served: Served, security: Security, port: int) -> None:
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
     server = make(served, security, port)
     try:
-        socket = server.config.bind_socket()
+        listener = server.config.bind_socket()
     except SystemExit:  # uvicorn has logged why
         raise BridgeError(
             f"cannot listen on {security.host}, port {port}: is another server there?"
             " choose one with --port"
         ) from None
-    with socket:
-        where, port = security.host, socket.getsockname()[1]
-        where = f"[{where}]" if ":" in where else where
-        print(f"{served.name} is served at http://{where}:{port}", flush=True)
-        server.run(sockets=[socket])
+    with listener:
+        server.run(sockets=[listener])
