@@ -9,7 +9,6 @@ from bridge_jax.inference.embed import PARTS as EMBEDDING
 from bridge_jax.inference.model import Model
 from bridge_jax.inference.paint import PARTS as DRAWING
 from bridge_jax.serve.backend import Ask, Drawn, Reply, Show, Wish
-from bridge_jax.serve.looked import Looked
 from bridge_jax.serve.pictures import decoded
 
 
@@ -28,11 +27,9 @@ class Loaded:
         self._live = None
         if "chat" in self.tasks:
             self._live = live.Live(model, rows=rows, max_context=max_context)
-            self._looked = Looked(model.processor, self._live)
 
     def chat(self, ask: Ask) -> list[Reply]:
         pictures = decoded(ask.pictures)
-        messages = self._looked.at(ask.messages, pictures)
         replies: list[Reply] = []
         try:
             for number in range(ask.n):
@@ -47,7 +44,7 @@ class Loaded:
                     stop=ask.stop,
                     logprobs=ask.logprobs,
                 )
-                replies.append(self._live.ask(messages, pictures, choice=choice))
+                replies.append(self._live.ask(ask.messages, pictures, choice=choice))
         except BaseException:
             for reply in replies:
                 reply.cancel()
