@@ -53,7 +53,7 @@ def limits():
 def served(backend, limits):
     made = served_lib.Served(backend, "stand-in", limits)
     yield made
-    backend.release()
+    backend.close()
     made.close()
 
 

@@ -130,7 +130,7 @@ class StandIn:
         return len(texts), np.array(made, np.float32)
 
     def close(self):
-        pass
+        self.release()
 
     def _note(self, what):
         with self._lock:

@@ -10,14 +10,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import httpx
 import pytest
+import running
 import stand_in
 
-from bridge_jax.serve import run
 from bridge_jax.serve.security import Security
 
 pytestmark = pytest.mark.anyio
@@ -28,19 +27,8 @@ CLIENTS, ROUNDS = 50, 2
 
 @pytest.fixture
 def address(served):
-    """A server in a thread of this process."""
-    server = run.make(served, Security(), 0)
-    listener = server.config.bind_socket()
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    while not server.started:
-        time.sleep(0.005)
-    yield "http://127.0.0.1:{}".format(listener.getsockname()[1])
-    served.backend.release()
-    server.should_exit = True
-    thread.join(20)
-    listener.close()
-    assert not thread.is_alive()
+    with running.server(served, Security()) as where:
+        yield where
 
 
 @contextlib.contextmanager
@@ -74,11 +62,13 @@ async def until(condition):
 
 async def test_a_stream_flows(address, backend):
     backend.hold()
-    async with httpx.AsyncClient(base_url=address, timeout=20) as client:
-        async with client.stream("POST", CHAT, json=chat(stream=True)) as told:
-            assert told.headers["content-type"].startswith("text/event-stream")
-            backend.release()
-            lines = [line async for line in told.aiter_lines() if line]
+    async with (
+        httpx.AsyncClient(base_url=address, timeout=20) as client,
+        client.stream("POST", CHAT, json=chat(stream=True)) as told,
+    ):
+        assert told.headers["content-type"].startswith("text/event-stream")
+        backend.release()
+        lines = [line async for line in told.aiter_lines() if line]
     chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
     said = [one["choices"][0]["delta"].get("content") for one in chunks]
     assert said == ["", "one ", "two ", "three ", None]
@@ -163,10 +153,10 @@ async def test_fifty_clients_then_a_stop_that_loses_nothing():
             round_of_clients(address)
             memory.append(resident(server.pid) / 2**20)
         assert memory[2] < memory[0] + 8, memory
-        figures = httpx.get(f"{address}/metrics").text
-        assert f'{{route="{CHAT}",status="200"}} {3 * CLIENTS * ROUNDS}.0' in figures
-        assert 'status="5' not in figures
         async with httpx.AsyncClient(base_url=address, timeout=20) as client:
+            figures = (await client.get("/metrics")).text
+            done = f'{{route="{CHAT}",status="200"}} {3 * CLIENTS * ROUNDS}.0'
+            assert done in figures and 'status="5' not in figures
             words = " ".join(["word"] * 100)
             running = asyncio.create_task(client.post(CHAT, json=chat(words)))
             await asyncio.sleep(0.3)

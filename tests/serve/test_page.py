@@ -2,15 +2,14 @@
 
 import re
 import secrets
-import threading
-import time
 
 import driver
 import numpy as np
 import pytest
+import running
 import stand_in
 
-from bridge_jax.serve import page, run, search
+from bridge_jax.serve import page, search
 from bridge_jax.serve.security import Security
 
 needs_chromium = pytest.mark.skipif(
@@ -73,28 +72,6 @@ async def test_its_addresses(client, served, shelf):
         assert (await client.post("/page/search", json=query)).status_code == 400
 
 
-@pytest.fixture
-def serve(served):
-    """serve(security) -> the address of a running server, of this process."""
-    running = []
-
-    def made(security):
-        server = run.make(served, security, 0)
-        listener = server.config.bind_socket()
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        running.append((server, listener, thread))
-        while not server.started:
-            time.sleep(0.005)
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-    yield made
-    for server, listener, thread in running:
-        server.should_exit = True
-        thread.join(20)
-        listener.close()
-
-
 @pytest.fixture(scope="module")
 def chromedriver():
     with driver.driver() as address:
@@ -106,12 +83,14 @@ SAYS = "return document.querySelector(arguments[0])?.innerText.includes(argument
 
 
 @needs_chromium
-def test_in_a_browser(serve, served, shelf, chromedriver, tmp_path, backend):
+def test_in_a_browser(served, shelf, chromedriver, tmp_path, backend):
     """A visitor tries every tab; nothing is loaded from elsewhere or complained of."""
     served.shelf = shelf
     (tmp_path / "mine.png").write_bytes(stand_in.picture())
-    address = serve(Security())
-    with driver.window(chromedriver) as browser:
+    with (
+        running.server(served, Security()) as address,
+        driver.window(chromedriver) as browser,
+    ):
         browser.open(address)
         browser.until("return document.body.dataset.ready")
         browser.type("#chat-files", str(tmp_path / "mine.png"))
@@ -160,10 +139,13 @@ def test_in_a_browser(serve, served, shelf, chromedriver, tmp_path, backend):
 
 
 @needs_chromium
-def test_it_asks_for_the_token(serve, chromedriver):
+def test_it_asks_for_the_token(served, chromedriver):
     token = secrets.token_urlsafe()
-    with driver.window(chromedriver, dark=True, width=500) as browser:
-        browser.open(serve(Security(token=token)))
+    with (
+        running.server(served, Security(token=token)) as address,
+        driver.window(chromedriver, dark=True, width=500) as browser,
+    ):
+        browser.open(address)
         browser.until("return document.getElementById('door').open")
         browser.type("#door-token", token + "\n")
         browser.until("return document.body.dataset.ready")
