@@ -55,7 +55,7 @@ EXTRAS = {
     "test": [
         "beartype>=0.20",
         "fastapi>=0.140",
-        "httpx>=0.28",
+        "httpx2>=2",
         "jaxtyping>=0.3",
         "matplotlib>=3.9",
         "openai>=2",  # its client, with our server

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     token = args.token if args.token is not None else os.environ.get(TOKEN)
     limits = limits_lib.of(args)
     try:
-        from bridge_jax.serve import loaded, run, security, served
+        from bridge_jax.serve import loaded, run, search, security, served
     except ModuleNotFoundError as error:
         raise BridgeError(
             f"{error.name} is not installed, which a server needs:"
@@ -64,6 +64,12 @@ def run(args: argparse.Namespace) -> None:
         ) from None
     asked = security.Security(args.host, token, tuple(args.name))
     model = arguments.load(args)
+    shelf = None
+    if args.index is not None:
+        from bridge_jax import retrieval
+
+        opened = retrieval.Index.open(args.index, model.fingerprint)
+        shelf = search.Shelf(opened)
     backend = loaded.Loaded(model, limits.rows)
     name = os.path.basename(os.path.normpath(args.model))
-    run.serve(served.Served(backend, name, limits), asked, args.port)
+    run.serve(served.Served(backend, name, limits, shelf), asked, args.port)

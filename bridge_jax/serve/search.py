@@ -29,11 +29,16 @@ class Shelf:
         self._index = index
 
     def find(self, query: np.ndarray, k: int) -> list[dict[str, Any]]:
-        """The k nearest of a query [1, E], best first, small enough to be shown.
+        """The k nearest of a query, best first, small enough to be shown.
 
         No path leaves the server: a picture's name is its file's.
+
+        Args:
+          query: [N, E], embeddings of its parts, which count alike.
         """
-        ids, scores = self._index.search(query, k)
+        whole = query.sum(axis=0, keepdims=True)
+        whole = whole / max(float(np.linalg.norm(whole)), 1e-6)
+        ids, scores = self._index.search(whole, k)
         return [
             {
                 "name": os.path.basename(one),

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -64,11 +64,11 @@ def app(served):
 
 @pytest.fixture
 def connect(app):
-    """connect(**options) -> an httpx.AsyncClient of the server, in this process."""
+    """connect(**options) -> an httpx2.AsyncClient of the server, in this process."""
 
     def made(**options):
-        transport = httpx.ASGITransport(app=app)
-        return httpx.AsyncClient(
+        transport = httpx2.ASGITransport(app=app)
+        return httpx2.AsyncClient(
             transport=transport, base_url=ADDRESS, timeout=20, **options
         )
 

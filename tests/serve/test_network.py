@@ -12,7 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import running
 import stand_in
@@ -63,7 +63,7 @@ async def until(condition):
 async def test_a_stream_flows(address, backend):
     backend.hold()
     async with (
-        httpx.AsyncClient(base_url=address, timeout=20) as client,
+        httpx2.AsyncClient(base_url=address, timeout=20) as client,
         client.stream("POST", CHAT, json=chat(stream=True)) as told,
     ):
         assert told.headers["content-type"].startswith("text/event-stream")
@@ -153,7 +153,7 @@ async def test_fifty_clients_then_a_stop_that_loses_nothing():
             round_of_clients(address)
             memory.append(resident(server.pid) / 2**20)
         assert memory[2] < memory[0] + 8, memory
-        async with httpx.AsyncClient(base_url=address, timeout=20) as client:
+        async with httpx2.AsyncClient(base_url=address, timeout=20) as client:
             figures = (await client.get("/metrics")).text
             done = f'{{route="{CHAT}",status="200"}} {3 * CLIENTS * ROUNDS}.0'
             assert done in figures and 'status="5' not in figures

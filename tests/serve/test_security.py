@@ -2,7 +2,7 @@
 
 import secrets
 
-import httpx
+import httpx2
 import pytest
 import stand_in
 
@@ -46,8 +46,8 @@ def of(served):
 
     def made(*args):
         app = app_lib.make(served, security_lib.Security(*args))
-        transport = httpx.ASGITransport(app=app)
-        return httpx.AsyncClient(transport=transport, base_url="http://localhost:8000")
+        transport = httpx2.ASGITransport(app=app)
+        return httpx2.AsyncClient(transport=transport, base_url="http://localhost:8000")
 
     return made
 

@@ -82,21 +82,17 @@ def router(served: Served) -> APIRouter:
 
 
 def _search(served: Served, read: Reader) -> Callable[[Ticket], Any]:
-    """Looks for a text or for a picture."""
+    """Looks for a text, for a picture, or for both."""
     pictures = Pictures(served.limits, most=1)
     k = read.whole("k", 12, 1, served.limits.results)
-    texts = []
-    if read.has("picture"):
-        url = read.text("picture")
-        if isinstance(url, str):
-            pictures.data_url(read, "picture", url)
-        if read.has("text"):
-            read.wrong("text", "is given beside a picture: give one of the two")
-    else:
-        texts = [read.text("text")]
-        if isinstance(texts[0], str) and len(texts[0]) > served.limits.characters:
-            read.wrong("text", f"has more than {served.limits.characters:,} characters")
-    read.ignore("text")
+    text, url = read.text("text", None), read.text("picture", None)
+    if url is not None:
+        pictures.data_url(read, "picture", url)
+    if text is None and url is None:
+        read.wrong("text", "is missing, and a picture, too: give at least one")
+    if text is not None and len(text) > served.limits.characters:
+        read.wrong("text", f"has more than {served.limits.characters:,} characters")
+    texts = [] if text is None else [text]
 
     def work(ticket: Ticket) -> dict[str, Any]:
         _, query = served.backend.embed(texts, pictures.encoded)

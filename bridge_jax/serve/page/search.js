@@ -14,18 +14,25 @@ export function start(about, to) {
   }
   $("search-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    const text = $("search-text").value.trim();
-    thumbs($("search-thumbs"), []);
-    if (text) look({ text }, to);
+    look(to);
   });
-  takes($("search-file"), [$("search-form")], ([url]) => {
-    $("search-text").value = "";
-    thumbs($("search-thumbs"), [url]);
-    look({ picture: url }, to);
-  });
+  takes($("search-file"), [$("search-form")], ([url]) => show([url], to));
 }
 
-async function look(query, to) {
+let pictures = []; // at most one
+
+function show(urls, to) {
+  pictures = urls;
+  thumbs($("search-thumbs"), pictures, () => show([], to));
+  look(to);
+}
+
+async function look(to) {
+  const text = $("search-text").value.trim();
+  const query = {};
+  if (text) query.text = text;
+  if (pictures.length) [query.picture] = pictures;
+  if (!text && !pictures.length) return;
   calm();
   try {
     const { results } = await post("/page/search", query);
@@ -33,7 +40,7 @@ async function look(query, to) {
     for (const one of results) {
       const shown = one.picture
         ? figure(one.picture, one.name, to)
-        : make("div", { className: "blank", textContent: "no longer there" });
+        : make("div", { className: "blank", textContent: "no picture" });
       const score = make("p", { className: "score" },
         make("span", { textContent: one.name, title: one.name }),
         make("span", { textContent: one.score.toFixed(3) }));
