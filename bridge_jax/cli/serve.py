@@ -63,6 +63,8 @@ def run(args: argparse.Namespace) -> None:
             " pip install 'bridge_jax[serve]'"
         ) from None
     asked = security.Security(args.host, token, tuple(args.name))
+    if args.index is not None and not args.index.is_dir():
+        raise BridgeError(f"there is no index {args.index}; make one: bridge embed")
     model = arguments.load(args)
     shelf = None
     if args.index is not None:

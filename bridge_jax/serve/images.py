@@ -115,7 +115,7 @@ def _wish(
 
 
 def _size(read: Reader) -> tuple[int, int] | None:
-    """(height, width) of "WIDTHxHEIGHT", or None for "auto"."""
+    """(height, width) of "WIDTHxHEIGHT", or None for "auto", the model's own."""
     given = read.any("size", "auto")
     found = _SIZE.fullmatch(given) if isinstance(given, str) else None
     if found:

@@ -127,7 +127,7 @@ def test_in_a_browser(served, shelf, chromedriver, tmp_path, backend):
 
         browser.click("#tab-search")
         browser.type("#search-text", "anything\n")
-        browser.until(SEEN, "#found .found > div", 2)
+        browser.until(SEEN, "#found .found > *", 2)
         assert "no picture" in browser.text("#found")
 
         browser.click("#tab-chat")

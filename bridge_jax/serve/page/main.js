@@ -32,8 +32,8 @@ for (const tab of tabs) {
 }
 
 const to = {
-  "Ask about it": (url) => { select("chat"); chat.add([url]); },
-  "Edit it": (url) => { select("edit"); edit.take(url); },
+  Ask: (url) => { select("chat"); chat.add([url]); },
+  Edit: (url) => { select("edit"); edit.take(url); },
 };
 
 async function begin() {

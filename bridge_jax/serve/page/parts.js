@@ -98,17 +98,17 @@ export function thumbs(place, urls, remove) {
   }));
 }
 
-// What `to` may do with a drawn picture: {"Ask about it": (url) => ...}.
-export function figure(url, alt, to) {
+// A picture with what can be done with it, `to`: {Ask: (url) => ...}.
+export function figure(url, alt, to, ...notes) {
   const actions = make("figcaption");
   for (const [name, act] of Object.entries(to)) {
     const button = make("button", { type: "button", textContent: name });
     button.addEventListener("click", () => act(url));
     actions.append(button);
   }
-  const save = make("a", { href: url, download: "picture.png", className: "button", textContent: "Save" });
-  actions.append(save);
-  return make("figure", { className: "picture" }, image(url, alt), actions);
+  const save = { href: url, download: "picture.png", className: "button", textContent: "Save" };
+  actions.append(make("a", save));
+  return make("figure", { className: "picture" }, image(url, alt), ...notes, actions);
 }
 
 // Shows a drawing's events: previews, then pictures and the caption.

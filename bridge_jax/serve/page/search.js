@@ -38,13 +38,15 @@ async function look(to) {
     const { results } = await post("/page/search", query);
     const grid = make("div", { className: "found" });
     for (const one of results) {
-      const shown = one.picture
-        ? figure(one.picture, one.name, to)
-        : make("div", { className: "blank", textContent: "no picture" });
       const score = make("p", { className: "score" },
         make("span", { textContent: one.name, title: one.name }),
         make("span", { textContent: one.score.toFixed(3) }));
-      grid.append(make("div", {}, shown, score));
+      if (one.picture) {
+        grid.append(figure(one.picture, one.name, to, score));
+        continue;
+      }
+      const none = make("div", { className: "blank", textContent: "no picture" });
+      grid.append(make("div", { className: "picture" }, none, score));
     }
     $("found").replaceChildren(results.length ? grid : make("p", { textContent: "Nothing was found." }));
   } catch (error) {
