@@ -65,13 +65,13 @@ def run(args: argparse.Namespace) -> None:
     asked = security.Security(args.host, token, tuple(args.name))
     if args.index is not None and not args.index.is_dir():
         raise BridgeError(f"there is no index {args.index}; make one: bridge embed")
-    model = arguments.load(args)
-    shelf = None
-    if args.index is not None:
-        from bridge_jax import retrieval
+    with run.bind(args.host, args.port) as listener:
+        model = arguments.load(args)
+        shelf = None
+        if args.index is not None:
+            from bridge_jax import retrieval
 
-        opened = retrieval.Index.open(args.index, model.fingerprint)
-        shelf = search.Shelf(opened)
-    backend = loaded.Loaded(model, limits.rows)
-    name = os.path.basename(os.path.normpath(args.model))
-    run.serve(served.Served(backend, name, limits, shelf), asked, args.port)
+            shelf = search.Shelf(retrieval.Index.open(args.index, model.fingerprint))
+        name = os.path.basename(os.path.normpath(args.model))
+        backend = loaded.Loaded(model, limits.rows)
+        run.serve(served.Served(backend, name, limits, shelf), asked, listener)

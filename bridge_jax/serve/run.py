@@ -48,12 +48,10 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def make(served: Served, security: Security, port: int) -> Server:
+def make(served: Served, security: Security) -> Server:
     """The server of a model, not yet started."""
     config = uvicorn.Config(
         app_lib.make(served, security),
-        host=security.host,
-        port=port,
         loop="asyncio",
         http="h11",
         ws="none",
@@ -68,20 +66,26 @@ def make(served: Served, security: Security, port: int) -> Server:
     return Server(config, served)
 
 
-def serve(served: Served, security: Security, port: int) -> None:
-    """Serve until a signal.
+def bind(host: str, port: int) -> socket.socket:
+    """The socket of an address, on which nobody is answered yet.
 
     Raises:
       BridgeError: the address cannot be had.
     """
-    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
-    server = make(served, security, port)
+    one = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        listener = server.config.bind_socket()
-    except SystemExit:  # uvicorn has logged why
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.bind((host, port))
+    except OSError as error:
+        one.close()
         raise BridgeError(
-            f"cannot listen on {security.host}, port {port}: is another server there?"
-            " choose one with --port"
+            f"cannot listen on {host}, port {port} ({error.strerror}): if another"
+            " server is there, choose one with --port"
         ) from None
-    with listener:
-        server.run(sockets=[listener])
+    return one
+
+
+def serve(served: Served, security: Security, listener: socket.socket) -> None:
+    """Serve on a socket of `bind` until a signal."""
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s")
+    make(served, security).run(sockets=[listener])

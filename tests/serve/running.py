@@ -10,8 +10,8 @@ from bridge_jax.serve import run
 @contextlib.contextmanager
 def server(served, security):
     """The address of a running server."""
-    made = run.make(served, security, 0)
-    listener = made.config.bind_socket()
+    made = run.make(served, security)
+    listener = run.bind(security.host, 0)
     thread = threading.Thread(target=made.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

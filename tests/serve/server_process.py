@@ -25,4 +25,4 @@ class Slow(stand_in.StandIn):
 
 if __name__ == "__main__":
     made = served.Served(Slow(), "stand-in", Limits(rows=8, waiting=64))
-    run.serve(made, security.Security(), 0)
+    run.serve(made, security.Security(), run.bind("127.0.0.1", 0))
