@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     token = args.token if args.token is not None else os.environ.get(TOKEN)
     limits = limits_lib.of(args)
     try:
-        from bridge_jax.serve import loaded, run, search, security, served
+        from bridge_jax.serve import run, search, security, served
     except ModuleNotFoundError as error:
         raise BridgeError(
             f"{error.name} is not installed, which a server needs:"
@@ -67,6 +67,8 @@ def run(args: argparse.Namespace) -> None:
         raise BridgeError(f"there is no index {args.index}; make one: bridge embed")
     with run.bind(args.host, args.port) as listener:
         model = arguments.load(args)
+        from bridge_jax.serve import loaded
+
         shelf = None
         if args.index is not None:
             from bridge_jax import retrieval

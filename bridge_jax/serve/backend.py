@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 TASKS = ("chat", "draw", "edit", "embed")
+Size = tuple[int, int] | str | None
 Show = Callable[[int, int, np.ndarray], None]
 """Is shown (step, of how many, pictures uint8 [n, H, W, 3]); may raise to end it."""
 
@@ -81,14 +82,15 @@ class Wish:
 
     Attributes:
       picture: encoded; None to draw.
-      size: (height, width), or None for the model's own.
+      size: (height, width), "source" for the aspect ratio of the picture, or None for
+        the model's own.
       choices: further settings of `inference/settings.py`.
     """
 
     prompt: str
     picture: bytes | None = None
     n: int = 1
-    size: tuple[int, int] | None = None
+    size: Size = None
     choices: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 

@@ -1,8 +1,8 @@
 """/v1/images/generations and /v1/images/edits, whole or with previews on the way.
 
 Beyond OpenAI's fields both take `seed`, `steps`, `guidance`, `rescale`, `sampler`,
-`condition` and `negative_prompt`; drawing takes `rewrite`, editing `strength`. A stream
-shows as many `partial_images` of each picture as are asked for.
+`condition` and `negative_prompt`; drawing takes `rewrite`, editing `strength` and the
+size "source". A stream shows as many `partial_images` of each picture as are asked for.
 """
 
 import math
@@ -16,7 +16,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from bridge_jax.serve import bodies, events, patience
-from bridge_jax.serve.backend import Wish
+from bridge_jax.serve.backend import Size, Wish
 from bridge_jax.serve.fields import Reader
 from bridge_jax.serve.limits import Limits
 from bridge_jax.serve.line import Ticket
@@ -102,8 +102,9 @@ def _wish(
     if read.has("negative_prompt"):
         made["negative"] = read.text("negative_prompt")
     n = read.whole("n", 1, 1, limits.n)
-    size = _size(read)
-    height, width = size or served.backend.size
+    size = _size(read, picture is not None)
+    # "source" has about the area of the model's own.
+    height, width = size if isinstance(size, tuple) else served.backend.size
     if height * width * n > limits.pixels:
         read.wrong("size", f"times n is more than {limits.pixels:,} pixels")
     # Pictures stay here: nothing is kept that an address could be given of.
@@ -114,14 +115,16 @@ def _wish(
     return Wish(prompt, picture, n, size, made)
 
 
-def _size(read: Reader) -> tuple[int, int] | None:
-    """(height, width) of "WIDTHxHEIGHT", or None for "auto", the model's own."""
+def _size(read: Reader, edits: bool) -> Size:
+    """What `Wish.size` is of "WIDTHxHEIGHT", "auto" and, for edits, "source"."""
     given = read.any("size", "auto")
     found = _SIZE.fullmatch(given) if isinstance(given, str) else None
     if found:
         return int(found[2]), int(found[1])
-    if given != "auto":
-        read.wrong("size", "is not of the form 64x64 (width x height), nor auto")
+    if given == "auto" or (given == "source" and edits):
+        return None if given == "auto" else given
+    others = "auto or source" if edits else "auto"
+    read.wrong("size", f"is not of the form 64x64 (width x height), nor {others}")
     return None
 
 

@@ -31,6 +31,7 @@ class Limits:
     steps: int = _most(100, "denoiser steps of a picture")
     inputs: int = _most(256, "texts and pictures that one request embeds")
     results: int = _most(100, "pictures that one search finds")
+    connections: int = _most(1000, "connections that are open")
     rows: int = _most(8, "conversations answered side by side")
     waiting: int = _most(64, "requests that wait, of each kind")
     seconds: int = _most(300, "seconds that a request may wait and run")

@@ -60,6 +60,7 @@ def make(served: Served, security: Security) -> Server:
         access_log=False,
         server_header=False,
         proxy_headers=False,  # any client could say that it is another
+        limit_concurrency=served.limits.connections + 1,  # the first that is refused
         timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=_LAST_SECONDS,
     )

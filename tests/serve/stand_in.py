@@ -110,7 +110,7 @@ class StandIn:
 
     def draw(self, wish, show, every):
         self._note(wish)
-        if wish.size not in (None, self.size):
+        if wish.size not in (None, "source", self.size):
             raise BridgeError(f"size {wish.size} cannot be drawn")
         if wish.picture is not None:
             pictures.decoded([wish.picture])

@@ -147,6 +147,7 @@ async def test_damaged_base64(client):
         (CHAT, {"messages": []}, "0 messages"),
         (DRAW, {"size": "0x64"}, "form 64x64"),
         (DRAW, {"size": "8x99999"}, "pixels"),
+        (DRAW, {"size": "source"}, "nor auto"),
         (DRAW, {"size": "16x16"}, "cannot be drawn"),
         (DRAW, {"response_format": "url"}, "b64_json"),
         (DRAW, {"guidance": -1}, "0 to 100"),

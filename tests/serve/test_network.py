@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import http.client
 import json
 import os
@@ -108,6 +109,19 @@ async def test_a_client_that_hangs_up(address, backend, served, stream, runs):
         one.close()
 
 
+async def test_connections(served, limits):
+    """As many as the limit says are answered, and one more is told to go."""
+    served.limits = dataclasses.replace(limits, connections=3)
+    with running.server(served, Security()) as address, contextlib.ExitStack() as kept:
+        host, port = address.removeprefix("http://").split(":")
+        answers = []
+        for _ in range(4):
+            one = kept.enter_context(socket.create_connection((host, int(port))))
+            one.sendall(f"GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            answers.append(one.recv(100).split()[1])
+    assert answers == [b"200"] * 3 + [b"503"]
+
+
 def ask(address, number, said):
     """What one client does: its questions, one after another."""
     picture = stand_in.data_url(stand_in.picture(256, 256, number % 256))
@@ -144,8 +158,8 @@ async def test_fifty_clients_then_a_stop_that_loses_nothing():
             thread.start()
         for thread in threads:
             thread.join()
-        wanted = [f"<picture>client {number} asks " for number in range(CLIENTS)]
-        assert sorted(said) == sorted(wanted * ROUNDS)
+        wanted = [f"<picture>client {n} asks " for n in range(CLIENTS)] * ROUNDS
+        assert sorted(said) == sorted(wanted)
 
     with process(0.01) as (server, address):
         memory = []

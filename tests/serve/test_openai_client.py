@@ -159,11 +159,12 @@ async def test_edits(official, backend):
         image=picture,
         prompt="make it blue",
         n=2,
+        size="source",
         extra_body={"steps": 3, "strength": 0.5, "seed": 9},
     )
     assert len(drawn.data) == 2 and drawn.data[0].revised_prompt.endswith("it blue")
     [wish] = backend.asked
-    assert wish.picture == picture and wish.n == 2
+    assert (wish.picture, wish.n, wish.size) == (picture, 2, "source")
     assert (wish.choices["strength"], wish.choices["steps"]) == (0.5, 3)
     stream = await official.images.edit(
         model=MODEL, image=[picture], prompt="x", stream=True, partial_images=1
