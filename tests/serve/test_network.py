@@ -112,12 +112,16 @@ async def test_a_client_that_hangs_up(address, backend, served, stream, runs):
 async def test_connections(served, limits):
     """As many as the limit says are answered, and one more is told to go."""
     served.limits = dataclasses.replace(limits, connections=3)
-    with running.server(served, Security()) as address, contextlib.ExitStack() as kept:
+    with (
+        running.server(served, Security()) as address,
+        contextlib.ExitStack() as kept,
+    ):
         host, port = address.removeprefix("http://").split(":")
         answers = []
         for _ in range(4):
             one = kept.enter_context(socket.create_connection((host, int(port))))
-            one.sendall(f"GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            asked = f"GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n"
+            one.sendall(asked.encode())
             answers.append(one.recv(100).split()[1])
     assert answers == [b"200"] * 3 + [b"503"]
 
@@ -146,7 +150,7 @@ def resident(pid):
 
 
 async def test_fifty_clients_then_a_stop_that_loses_nothing():
-    """Their memory is given back; SIGTERM lets what runs finish, and nothing else in."""
+    """Memory is given back; SIGTERM lets what runs finish, and nobody else in."""
 
     def round_of_clients(address):
         said = []
