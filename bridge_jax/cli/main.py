@@ -25,6 +25,7 @@ COMMANDS = (
     "edit",
     "embed",
     "search",
+    "serve",
     "evaluate",
     "figures",
     "ablate",

@@ -74,6 +74,7 @@ MAY_IMPORT = {
     },
     "retrieval": {"core", "data"},
     "inspection": {"core", "data", "eval.pages.page", "eval.pages.curves"},
+    "serve": {"core", "data", "inference", "retrieval"},
     "cli": set(),  # filled below: everything
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT) | {""}
@@ -187,6 +188,7 @@ def test_configs_import_only_each_other():
         ("objectives.sft", "models.view", True),
         ("objectives.sft", "models.mt5.model", False),
         ("eval.run", "train.stage1", False),
+        ("serve.app", "models.build", False),
         ("cli.train", "train.stage1", True),
     ],
 )
