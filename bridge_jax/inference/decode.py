@@ -94,7 +94,8 @@ def check(
     choosing.check(choice, engine.limits.max_context)
     if any(one.pictures for one in conversations):
         engine.need_eyes()
-    _check_context(engine, conversations, choice.max_new_tokens)
+    sizes = [len(one.row.tokens) for one in conversations]
+    check_context(sizes, choice.max_new_tokens, engine.limits.max_context)
 
 
 def common(engine: Engine, choice: Choice) -> tuple[tuple[int, ...], dict[str, Any]]:
@@ -115,13 +116,19 @@ def ended(token: jax.Array, stops: jax.Array) -> jax.Array:
     return (token[:, None] == stops[None]).any(axis=1)
 
 
-def prepare(engine: Engine, conversations: Sequence[Conversation]) -> dict[str, Any]:
-    """Batch of `answer`, but for its numbers, padded to buckets of shapes."""
+def prepare(
+    engine: Engine, conversations: Sequence[Conversation], length: int | None = None
+) -> dict[str, Any]:
+    """Batch of `answer`, but for its numbers, padded to buckets of shapes.
+
+    Args:
+      length: T; the next bucket that holds the longest, unless it is given.
+    """
     processor, merge = engine.processor, engine.processor.config.merge
     count, longest = (max(column) for column in zip(*(c.size for c in conversations)))
     fields = chat.pad_batch(
         [one.row for one in conversations],
-        batching.length_bucket(longest),
+        length or batching.length_bucket(longest),
         processor.llm.pad_id or 0,
         merge,
         side="left",
@@ -240,18 +247,16 @@ def _written(bundle, params, batch, shared, slots, greedy, told) -> dict[str, An
     return jax.lax.while_loop(unfinished, advance, start)[1]
 
 
-def _check_context(
-    engine: Engine, conversations: Sequence[Conversation], new: int
-) -> None:
-    room = engine.limits.max_context - new
+def check_context(sizes: Sequence[int], new: int, context: int) -> None:
+    """Raises BridgeError for prompts (in tokens) that leave no room for the answer."""
     long = [
-        f"request {i} has {len(one.row.tokens):,}"
-        for i, one in enumerate(conversations)
-        if len(one.row.tokens) > room
+        f"request {i} has {size:,}"
+        for i, size in enumerate(sizes)
+        if size > context - new
     ]
     if long:
         raise BridgeError(
-            f"too long for a context of {engine.limits.max_context} tokens, of which "
+            f"too long for a context of {context} tokens, of which "
             f"{new} are kept for the answer: {'; '.join(long[:5])}; shorten the text "
             "or use smaller or fewer pictures"
         )

@@ -4,7 +4,8 @@ With `Instructions.look_first` a picture is described in a turn of its own, and 
 asked follows with the description in view. Training rows are laid out alike.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from bridge_jax.inference.inputs import Picture
 from bridge_jax.inference.results import Answer
 
 Seen = tuple[Picture, ...]
+VISUAL = ("image", "video")  # kinds of parts that are looked at
 _MARKS = 16  # tokens beside a caption's
 
 
@@ -49,12 +51,19 @@ def descriptions(engine: Engine, params: Params, seen: Sequence[Seen]) -> list[A
         return []
     describe = engine.processor.words.describe
     asked = [conversation(engine, seen[i], describe) for i in rows]
-    # Greedy: a description is a reading of the picture, so no seed matters.
-    choice = decode.Choice(engine.processor.config.memory_length + _MARKS)
+    choice = choice_of(engine)
     numbers = np.zeros(len(rows), np.uint32)
     found = decode.answers(engine, params, asked, choice, numbers, "looking")
     by_row = dict(zip(rows, found, strict=True))
     return [by_row[first[name]] for name in names]
+
+
+def choice_of(engine: Engine) -> decode.Choice:
+    """How pictures are described.
+
+    Greedy: a description is a reading of the picture, so no seed matters.
+    """
+    return decode.Choice(engine.processor.config.memory_length + _MARKS)
 
 
 def conversation(
@@ -74,3 +83,57 @@ def conversation(
     grids = [picture.grid for picture in pictures]
     row = engine.processor.render(messages, grids, answer=True)
     return decode.Conversation(row, pictures)
+
+
+def shown(engine: Engine, messages: Sequence[chat.Message]) -> list[int]:
+    """Numbers of the messages whose pictures are looked at before they are answered.
+
+    None where the model need not look. Pictures without words are described anyway.
+    """
+    if not engine.processor.words.look_first:
+        return []
+    return [i for i, message in enumerate(messages) if all(_apart(message))]
+
+
+def after_looking(
+    engine: Engine, messages: Sequence[chat.Message], looks: Mapping[int, str]
+) -> list[chat.Message]:
+    """The conversation with what was seen in turns of its own, as in training.
+
+    Args:
+      looks: what was said of the pictures of each message of `shown`; a message that
+        is not in it stays as it is.
+    """
+    if not engine.processor.words.look_first:
+        return list(messages)
+    describe = {"type": "text", "text": engine.processor.words.describe}
+    made: list[chat.Message] = []
+    for i, message in enumerate(messages):
+        pictures, words = _apart(message)
+        if not pictures or (words and i not in looks):
+            made.append(message)
+            continue
+        made.append({"role": "user", "content": [*pictures, describe]})
+        if words:
+            made.append({"role": "assistant", "content": looks[i]})
+            made.append({"role": "user", "content": words})
+    return made
+
+
+def visual_parts(message: chat.Message) -> int:
+    """How many pictures and videos a message shows."""
+    content = message.get("content")
+    if not isinstance(content, list | tuple):
+        return 0
+    return sum(part.get("type") in VISUAL for part in content)
+
+
+def _apart(message: chat.Message) -> tuple[list[Any], list[Any]]:
+    """A user's pictures, and the rest of the content if that says anything."""
+    if message.get("role") != "user" or not visual_parts(message):
+        return [], []
+    parts = list(message["content"])
+    pictures = [part for part in parts if part.get("type") in VISUAL]
+    words = [part for part in parts if part.get("type") not in VISUAL]
+    says = any(str(part.get("text", "")).strip() for part in words)
+    return pictures, words if says else []

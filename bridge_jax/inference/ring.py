@@ -65,9 +65,10 @@ def newcomers(
     numbers: np.ndarray,
     *,
     greedy: bool,
+    length: int | None = None,
 ) -> dict[str, Any]:
     """`new` of `begin`, but for its rows: prompts and how they are to be answered."""
-    new = decode.prepare(engine, conversations)
+    new = decode.prepare(engine, conversations, length)
     limits = [choice.max_new_tokens for choice in choices]
     new |= {"numbers": numbers, "limit": np.asarray(limits, np.int32)}
     return new if greedy else new | {"rules": choosing.rules(choices)}

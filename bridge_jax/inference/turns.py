@@ -31,12 +31,24 @@ def replies(
     """
     engine.need("chat", "vlm")
     seen = inputs.grouped(images, engine.processor)
-    asked, names = [], []
-    for messages, pictures in zip(conversations, seen, strict=True):
-        grids = [picture.grid for picture in pictures]
-        row = engine.processor.render(messages, grids, answer=True)
-        asked.append(decode.Conversation(row, tuple(pictures)))
-        pixels = b"".join(picture.pixels.tobytes() for picture in pictures)
-        names.append(pixels + row.tokens.tobytes())
-    numbers = batching.numbers(names)[:, 0]
+    asked = [
+        conversation(engine, messages, pictures)
+        for messages, pictures in zip(conversations, seen, strict=True)
+    ]
+    numbers = batching.numbers([name(one) for one in asked])[:, 0]
     return decode.answers(engine, params, asked, choice, numbers)
+
+
+def conversation(
+    engine: Engine, messages: Sequence[chat.Message], pictures: Sequence[inputs.Picture]
+) -> decode.Conversation:
+    """Messages and their pictures, rendered, with the assistant's turn opened."""
+    grids = [picture.grid for picture in pictures]
+    row = engine.processor.render(messages, grids, answer=True)
+    return decode.Conversation(row, tuple(pictures))
+
+
+def name(asked: decode.Conversation) -> bytes:
+    """What `batching.numbers` tells conversations apart by."""
+    pixels = b"".join(picture.pixels.tobytes() for picture in asked.pictures)
+    return pixels + asked.row.tokens.tobytes()

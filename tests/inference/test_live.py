@@ -1,0 +1,272 @@
+"""Live answers: the same as alone, told as they grow, given up, and never left hanging.
+
+One `Live` of three rows answers in all tests of a file, so that few programs are made.
+"""
+
+import dataclasses
+import threading
+import time
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import processor as processor_lib
+from bridge_jax.inference import inputs, looking, seats, turns
+from bridge_jax.inference.engine import Engine
+from bridge_jax.inference.live import Choice, Failed, Live
+from bridge_jax.inference.model import Model
+from bridge_jax.inference.results import Answer
+
+IMAGE = {"type": "image"}
+NEW = 24
+CHOICES = [
+    Choice(NEW),
+    Choice(NEW, temperature=1.0, seed=3, logprobs=2),
+    Choice(NEW, temperature=1.5, top_k=40, top_p=0.9, seed=4, logprobs=0),
+    Choice(9, temperature=2.0, min_p=0.01, repetition_penalty=1.2, logprobs=1),
+    Choice(NEW, repetition_penalty=1.5, logprobs=0),
+    Choice(NEW, temperature=1.0, seed=3, stop=("e", "zz"), logprobs=20),
+]
+
+
+def user(*content):
+    parts = [{"type": "text", "text": c} if isinstance(c, str) else c for c in content]
+    return {"role": "user", "content": parts}
+
+
+@pytest.fixture(scope="module")
+def straight(model):
+    """A model that does not look first."""
+    config = dataclasses.replace(model.processor.config, instructions="full")
+    e = model.engine
+    engine = Engine(e.bundle, processor_lib.Processor(config), e.layout, e.limits)
+    return Model(engine, model.params)
+
+
+@pytest.fixture(scope="module")
+def live(straight):
+    with Live(straight, rows=3, max_context=256) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def asked(pictures):
+    """(messages, pictures) of each of CHOICES: one with a picture, one of two turns."""
+    long = user("how many ", "red stars " * 4, "are there?")
+    said = {"role": "assistant", "content": "Two of them."}
+    return [
+        ([user("a picture ", IMAGE, " of what?")], pictures[:1]),
+        ([user("why?")], []),
+        ([long, said, user("and blue?")], []),
+        ([user("why?")], []),
+        ([user("say a b c")], []),
+        ([user("say something")], []),
+    ]
+
+
+@pytest.fixture(scope="module")
+def alone(straight, asked):
+    return [
+        turns.replies(straight.engine, straight.params, [m], [p], choice)[0]
+        for (m, p), choice in zip(asked, CHOICES, strict=True)
+    ]
+
+
+@pytest.fixture
+def slowly(monkeypatch):
+    """Each look takes its time, so that something is left to give up."""
+    advance = seats.Seats.advance
+
+    def later(self):
+        time.sleep(0.05)
+        return advance(self)
+
+    monkeypatch.setattr(seats.Seats, "advance", later)
+
+
+def same(one, other):
+    assert one.tokens.tolist() == other.tokens.tolist()
+    assert (one.text, one.finish) == (other.text, other.finish)
+    assert one.prompt_tokens == other.prompt_tokens
+    assert (one.logprobs is None) == (other.logprobs is None)
+    for ours, theirs in zip(one.logprobs or (), other.logprobs or (), strict=True):
+        assert (ours.token, ours.text) == (theirs.token, theirs.text)
+        assert ours.log_probability == pytest.approx(theirs.log_probability, abs=1e-4)
+        assert len(ours.others) == len(theirs.others)
+
+
+def test_answers_are_those_of_each_alone(live, asked, alone):
+    replies = [
+        live.ask(m, p, choice=choice)
+        for (m, p), choice in zip(asked, CHOICES, strict=True)
+    ]
+    for reply, wanted in zip(replies, alone, strict=True):
+        pieces = list(reply)
+        found = reply.result()
+        same(found, wanted)
+        assert "".join(piece.text for piece in pieces) == found.text
+        tokens = [token for piece in pieces for token in piece.tokens]
+        assert tokens == found.tokens.tolist()
+        told = [one for piece in pieces for one in piece.logprobs or ()]
+        assert told == list(found.logprobs or ())
+        assert list(reply) == []  # pieces are had once
+    assert len({answer.text for answer in alone}) > 3
+    assert len(replies[0].result().tokens) > seats.STEPS
+
+
+def test_many_threads_ask_at_once(live, asked, alone):
+    found, order = {}, [i % len(CHOICES) for i in range(4 * len(CHOICES))]
+
+    def ask(number, i):
+        found[number] = live.ask(*asked[i], choice=CHOICES[i]).result(60)
+
+    threads = [threading.Thread(target=ask, args=one) for one in enumerate(order)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, i in enumerate(order):
+        same(found[number], alone[i])
+    assert live.busy == (0, 0)
+
+
+def test_a_reply_is_cancelled_wherever_it_is(live, asked, slowly):
+    long = Choice(200, temperature=1.0)
+    replies = [live.ask(*asked[0], choice=long) for _ in range(5)]
+    first = next(iter(replies[0]))
+    for reply in (replies[4], replies[0]):  # one that waits, one that is answered
+        reply.cancel()
+    found = replies[0].result(60)
+    assert found.finish == "cancelled" and not found.finished
+    assert found.text.startswith(first.text) and 0 < len(found.tokens) < 200
+    assert replies[4].result(60).finish == "cancelled"
+    for reply in replies[1:4]:
+        reply.cancel()
+        reply.result(60)
+
+
+def test_what_cannot_be_answered_is_told_at_once(live, pictures):
+    for messages, images, choice, words in [
+        ([user(IMAGE)], [], Choice(), "1 images are mentioned and 0 given"),
+        ([user("why?")], [], Choice(top_p=3.0, seed=-1), "top_p 3.0 .*; seed -1"),
+        ([user("why? " * 300)], [], Choice(), "too long for a context of 256"),
+        ([user("why?")], [], Choice(256), "context of 256"),
+        ([user(IMAGE)], ["nowhere.png"], Choice(), "nowhere.png"),
+        ([], [], Choice(), "at least one message"),
+    ]:
+        with pytest.raises(BridgeError, match=words):
+            live.ask(messages, images, choice=choice)
+
+
+def test_a_step_that_fails_fails_the_replies(live, asked, alone, monkeypatch):
+    def broken(self):
+        raise ValueError("no such device\nat all")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(seats.Seats, "advance", broken)
+        reply = live.ask(*asked[0], choice=CHOICES[0])
+        with pytest.raises(Failed, match="failed: ValueError: no such device$"):
+            reply.result(60)
+        with pytest.raises(Failed):
+            list(reply)
+    same(live.ask(*asked[0], choice=CHOICES[0]).result(60), alone[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(seats.Seats, "_begin", lambda *_: broken(None))
+        with pytest.raises(Failed, match="no such device"):
+            live.ask(*asked[1], choice=CHOICES[1]).result(60)
+    same(live.ask(*asked[1], choice=CHOICES[1]).result(60), alone[1])
+
+
+class Scripted:
+    """Seats whose guests all hear one text."""
+
+    seated: ClassVar[list] = []
+
+    def __init__(self, engine, params, rows, context):
+        self.tokens = engine.processor.llm.encode_text("two stars")
+        self.free, self.rows = list(range(rows)), {}
+
+    def seat(self, guests):
+        self.seated.extend(guests)
+        taken, self.free = self.free[: len(guests)], self.free[len(guests) :]
+        self.rows |= dict.fromkeys(taken, True)
+        return taken
+
+    def advance(self):
+        tokens = np.asarray(self.tokens, np.int32)
+        return {row: seats.Said(tokens, {}, True, True) for row in self.rows}
+
+    def leave(self, rows):
+        self.free += rows
+        for row in rows:
+            del self.rows[row]
+
+
+def test_without_a_device_nobody_waits_for_ever(straight, asked, monkeypatch):
+    def gone(*_):
+        raise RuntimeError("gone")
+
+    live = Live(straight, rows=3, max_context=256)
+    monkeypatch.setattr(seats.Seats, "advance", gone)
+    monkeypatch.setattr(seats.Seats, "clear", gone)
+    replies = [live.ask(*asked[0], choice=CHOICES[0]) for _ in range(5)]
+    for reply in replies:
+        with pytest.raises(Failed, match="gone"):
+            reply.result(60)
+    with pytest.raises(BridgeError, match="closed"):
+        live.ask(*asked[0], choice=CHOICES[0])
+
+
+def test_a_model_that_looks_first_does_so_here(model, pictures, monkeypatch):
+    """Once at equal pictures, laid out as `Model.chat` does."""
+    monkeypatch.setattr(seats, "Seats", Scripted)
+    engine = model.engine
+    shown = tuple(inputs.pictures(pictures[:2], model.processor))
+    with Live(model, rows=2) as live:
+        once = [user(IMAGE, IMAGE, "what is it?")]
+        more = [*once, {"role": "assistant", "content": "Stars."}, user("why?")]
+        for messages in (once, more, [user("why?")]):
+            given = pictures[:2] if len(messages) > 1 or messages is once else []
+            live.ask(messages, given, choice=Choice(6)).result(60)
+    described, first, second, plain = (one.conversation for one in Scripted.seated)
+    words = model.processor.words.describe
+    look = Answer("two stars", np.zeros(0, np.int32), True)
+    for found, wanted in [
+        (described, looking.conversation(engine, shown, words)),
+        (first, looking.conversation(engine, shown, "what is it?", look)),
+        (plain, looking.conversation(engine, (), "why?")),
+    ]:
+        assert found.row.tokens.tolist() == wanted.row.tokens.tolist()
+        assert len(found.pictures) == len(wanted.pictures)
+    begins = second.row.tokens[: len(first.row.tokens)]
+    assert begins.tolist() == first.row.tokens.tolist()
+    assert Scripted.seated[0].choice.greedy
+
+
+def test_closing_answers_first_or_cancels(straight, asked, alone):
+    live = Live(straight, rows=3, max_context=256)
+    replies = [live.ask(*asked[0], choice=CHOICES[0]) for _ in range(4)]
+    live.close()
+    for reply in replies:
+        assert reply.done
+        same(reply.result(0), alone[0])
+    with pytest.raises(BridgeError, match="closed"):
+        live.ask(*asked[0], choice=CHOICES[0])
+    live.close()
+
+
+def test_closing_need_not_wait(straight, asked, slowly):
+    live = Live(straight, rows=3, max_context=256)
+    replies = [live.ask(*asked[0], choice=Choice(200)) for _ in range(4)]
+    live.close(wait=False)
+    assert [reply.result(0).finish for reply in replies] == ["cancelled"] * 4
+
+
+def test_a_result_is_not_waited_for_for_ever(live, asked, slowly):
+    reply = live.ask(*asked[0], choice=Choice(200))
+    with pytest.raises(TimeoutError, match="within 0.0 s"):
+        reply.result(0.0)
+    reply.cancel()
+    assert reply.result(60).finish == "cancelled"
