@@ -205,16 +205,21 @@ class Scripted:
 
 
 def test_without_a_device_nobody_waits_for_ever(straight, asked, monkeypatch):
+    all_asked = threading.Event()
+
     def gone(*_):
+        all_asked.wait(60)
         raise RuntimeError("gone")
 
     live = Live(straight, rows=3, max_context=256)
     monkeypatch.setattr(seats.Seats, "advance", gone)
     monkeypatch.setattr(seats.Seats, "clear", gone)
     replies = [live.ask(*asked[0], choice=CHOICES[0]) for _ in range(5)]
+    all_asked.set()
     for reply in replies:
         with pytest.raises(Failed, match="gone"):
             reply.result(60)
+    live.close()
     with pytest.raises(BridgeError, match="closed"):
         live.ask(*asked[0], choice=CHOICES[0])
 
