@@ -87,7 +87,7 @@ class Live:
         self._looks: collections.OrderedDict[bytes, _Request] = (
             collections.OrderedDict()
         )
-        self._closing = False
+        self._closing = self._dropping = False
         self._thread = threading.Thread(target=self._work, name="live", daemon=True)
         self._thread.start()
 
@@ -151,9 +151,7 @@ class Live:
         """No more questions. Those asked are answered first, or else cancelled."""
         with self._change:
             self._closing = True
-            if not wait:
-                for request in (*self._waiting, *self._sitting.values()):
-                    request.reply.cancelled = True
+            self._dropping |= not wait
             self._change.notify_all()
         self._thread.join()
 
@@ -214,14 +212,17 @@ class Live:
     def _drop(self) -> None:
         """Those who want no more."""
         with self._change:
-            gone = [one for one in self._waiting if one.reply.cancelled]
+            gone = [one for one in self._waiting if self._unwanted(one)]
             self._waiting = [one for one in self._waiting if one not in gone]
         for request in gone:
             self._end(request, cancelled=True)
-        rows = [row for row, one in self._sitting.items() if one.reply.cancelled]
+        rows = [row for row, one in self._sitting.items() if self._unwanted(one)]
         self._leave(rows)
         for row in rows:
             self._end(self._sitting.pop(row), cancelled=True)
+
+    def _unwanted(self, request: _Request) -> bool:
+        return self._dropping or request.reply.cancelled
 
     def _admit(self) -> None:
         """Those who wait, in order, but for whom something is looked at yet."""
