@@ -23,6 +23,7 @@ from bridge_jax.inference.results import Answer
 from bridge_jax.layers import kv_cache as kv
 from bridge_jax.models import bundle as bundle_lib
 
+PATCHES = ("patches", "coordinates", "patch_segments")  # what a tower is shown
 SLOTS = 64  # answer slots are multiples of this; unused ones cost no step
 
 
@@ -143,8 +144,7 @@ def prepare(
             processor.patch_width,
             merge,
         )
-        names = ("patches", "coordinates", "patch_segments")
-        vlm |= dict(zip(names, packed, strict=True))
+        vlm |= dict(zip(PATCHES, packed, strict=True))
         vlm["image_index"] = fields["image_index"]
     return {"vlm": vlm, "deltas": fields["deltas"]}
 

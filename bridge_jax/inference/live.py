@@ -56,6 +56,7 @@ class _Request:
     )
     told: int = 0
     prompt_tokens: int = 0
+    reused: int = 0
 
     @property
     def ready(self) -> bool:
@@ -102,6 +103,11 @@ class Live:
         """How many are being answered, and how many wait."""
         with self._change:
             return len(self._sitting), len(self._waiting)
+
+    @property
+    def prompt_tokens(self) -> tuple[int, int]:
+        """Of all prompts so far: how many were read, and how many were remembered."""
+        return self._seats.read, self._seats.reused
 
     def ask(
         self, messages: Sequence[chat.Message], images: Sequence[Any] = (), *,
@@ -244,7 +250,9 @@ class Live:
             for request in requests:
                 request.reply.fail(_failed(error))
             raise
-        self._sitting |= dict(zip(rows, requests, strict=True))
+        for (row, reused), request in zip(rows.items(), requests, strict=True):
+            request.reused = reused
+            self._sitting[row] = request
 
     def _advance(self) -> None:
         if not self._sitting:
@@ -301,6 +309,7 @@ class Live:
             cancelled=cancelled,
             logprobs=None if logprobs is None else tuple(logprobs),
             prompt_tokens=request.prompt_tokens,
+            reused=request.reused,
         )
 
     def _fail(self, error: Exception) -> None:

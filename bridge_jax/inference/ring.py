@@ -65,10 +65,14 @@ def newcomers(
     numbers: np.ndarray,
     *,
     greedy: bool,
-    length: int | None = None,
+    prompts: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """`new` of `begin`, but for its rows: prompts and how they are to be answered."""
-    new = decode.prepare(engine, conversations, length)
+    """`new` of `begin`, but for its rows: prompts and how they are to be answered.
+
+    Args:
+      prompts: what `decode.prepare` makes of the conversations, if it is made already.
+    """
+    new = prompts or decode.prepare(engine, conversations)
     limits = [choice.max_new_tokens for choice in choices]
     new |= {"numbers": numbers, "limit": np.asarray(limits, np.int32)}
     return new if greedy else new | {"rules": choosing.rules(choices)}
@@ -85,7 +89,8 @@ def begin(
     Args:
       batch: state {...} of R rows; new {vlm {...} padded on the left, deltas, numbers,
         limit and rows [N], R where nobody is; rules, if the state has them}.
-      shared: stops [n], ids that end an answer.
+      shared: stops [n], ids that end an answer; maybe kept, what was read before the
+        prompts: keys and values [K, P, D] of each layer, tokens [P] and count.
 
     Returns:
       The state.
@@ -95,13 +100,22 @@ def begin(
     fields["positions"] = jnp.moveaxis(fields["positions"], 1, 0)
     count, length = fields["tokens"].shape
     config = bundle["vlm"].config
-    cache = kv.empty(config, count, length)
+    kept = shared.get("kept")
+    if kept is None:
+        cache = kv.empty(config, count, length)
+    else:
+        cache = kv.resume(kept["keys"], kept["values"], kept["count"], count, length)
     hidden, out = bundle.apply("vlm", params, **fields, cache=cache)
     given: State = {"limit": new["limit"], "numbers": new["numbers"]}
     if "rules" in state:
         seen = choosing.prompt_tokens(
             fields["tokens"], fields["segments"], config.vocab_size
         )
+        if kept is not None:
+            said = jnp.arange(kept["tokens"].shape[0]) < kept["count"]
+            seen |= choosing.prompt_tokens(
+                kept["tokens"][None], said[None], config.vocab_size
+            )
         given |= {"rules": new["rules"], "seen": seen}
     turn = jnp.zeros(count, jnp.int32)
     said = _said(bundle, params, state, given, hidden, turn)
@@ -125,8 +139,27 @@ def begin(
         {name: state[name] for name in given},
         given,
     )
-    admitted = kv.admit(state["cache"], new["rows"], out["cache"])
-    return state | placed | {"cache": admitted}
+    cache = out["cache"]
+    if kept is not None:  # without gaps, a row is no longer than its tokens
+        cache = kv.packed(cache, state["cache"].valid.shape[1])
+    return state | placed | {"cache": kv.admit(state["cache"], new["rows"], cache)}
+
+
+def keep(
+    bundle: bundle_lib.Bundle,
+    params: Params,
+    state: State,
+    shared: dict[str, jax.Array],
+    *,
+    size: int,
+) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+    """Program: what the cache holds of one row; see `kv_cache.taken`.
+
+    Args:
+      state: cache alone.
+      shared: row, a scalar.
+    """
+    return kv.taken(state["cache"], shared["row"], size)
 
 
 def advance(

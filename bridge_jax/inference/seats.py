@@ -1,7 +1,7 @@
 """The rows of a ring and who sits in them: the device's side of live answers.
 
-One thread at a time. R rows of one ring, whatever their settings: two programs are all
-that is compiled, one of them once for each length of prompts.
+One thread at a time. R rows of one ring, whatever their settings; what two prompts
+begin with alike is read once (see `kept.py`).
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from bridge_jax.core.types import Params
-from bridge_jax.inference import batching, decode, ring
+from bridge_jax.inference import batching, decode, kept, ring
 from bridge_jax.inference.choosing import Choice
 from bridge_jax.inference.engine import Engine
 
@@ -44,8 +44,31 @@ class Said:
     stopped: bool
 
 
+@dataclasses.dataclass
+class _Seated:
+    """A guest in a row.
+
+    Attributes:
+      names: of the prompt's tokens, see `kept.names`.
+      reused: how many of these were not read again.
+      written: tokens of the answer, with the one that ended it.
+    """
+
+    guest: Guest
+    names: np.ndarray
+    reused: int = 0
+    written: list[int] = dataclasses.field(default_factory=list)
+
+
 class Seats:
-    """R rows, at least `rows`, each with room for `context` tokens."""
+    """R rows, at least `rows`, each with room for `context` tokens.
+
+    As many tokens as the rows have are kept of what was read before.
+
+    Attributes:
+      read, reused: tokens of all prompts so far that were read, and that were not,
+        since a prompt before them began alike.
+    """
 
     def __init__(self, engine: Engine, params: Params, rows: int, context: int):
         self._engine, self._params = engine, params
@@ -53,30 +76,42 @@ class Seats:
         self._slots = batching.length_bucket(context)
         self._stops, shared = decode.common(engine, Choice())
         self._shared = {"stops": shared["stops"]}
+        self.read = self.reused = 0
         self.clear()
 
     def clear(self) -> None:
         """Nobody sits anywhere, and nothing is left of a step that failed."""
-        self._guests: dict[int, Guest] = {}
-        self._read = np.zeros(self._rows, np.int32)  # tokens of each row
+        self._seated: dict[int, _Seated] = {}
+        self._kept = kept.Kept(self._rows * self._slots)
         self._state = ring.empty(
             self._engine, self._rows, self._slots, 2 * STEPS, greedy=False, told=True
         )
 
     @property
     def free(self) -> list[int]:
-        return [row for row in range(self._rows) if row not in self._guests]
+        return [row for row in range(self._rows) if row not in self._seated]
 
-    def seat(self, guests: Sequence[Guest]) -> list[int]:
-        """Rows for guests, of whom there are no more than free rows.
+    def seat(self, guests: Sequence[Guest]) -> dict[int, int]:
+        """Row -> how many tokens were not read again, for each guest in order.
 
-        As many prompts are read at a time as devices share a batch.
+        There are no more than free rows. As many prompts are read at a time as devices
+        share a batch; one that goes on from what is kept is read by itself.
         """
-        free = self.free
-        parts = self._engine.parts
-        for start in range(0, len(guests), parts):
-            self._begin(guests[start : start + parts], free[start : start + parts])
-        return free[: len(guests)]
+        merge = self._engine.processor.config.merge
+        taken = dict(zip(self.free, guests, strict=False))
+        together: dict[int, _Seated] = {}
+        for row, guest in taken.items():
+            one = _Seated(guest, kept.names(guest.conversation, merge))
+            if found := self._kept.find(one.names):
+                self._resume(row, one, *found)
+                continue
+            together[row] = one
+            if len(together) == self._engine.parts:
+                self._begin(together)
+                together = {}
+        if together:
+            self._begin(together)
+        return {row: self._seated[row].reused for row in taken}
 
     def advance(self) -> dict[int, Said]:
         """A few more tokens, and what each row that is taken has said."""
@@ -84,51 +119,98 @@ class Seats:
         self._state = state = engine.advance(
             ring.advance, self._params, state, self._shared, steps=STEPS
         )
-        wanted = any(g.choice.logprobs is not None for g in self._guests.values())
+        choices = [one.guest.choice for one in self._seated.values()]
+        wanted = any(choice.logprobs is not None for choice in choices)
         names = list(state["written"]) if wanted else ["tokens"]
         done, turn, written = jax.device_get(
             (state["done"], state["turn"], {n: state["written"][n] for n in names})
         )
         found = {}
-        for row in self._guests:
-            turns = np.arange(self._read[row], turn[row])
+        for row, one in self._seated.items():
+            turns = np.arange(len(one.written), turn[row])
             new = {
-                name: one[row, turns % one.shape[1]] for name, one in written.items()
+                name: all_[row, turns % all_.shape[1]] for name, all_ in written.items()
             }
             tokens = new.pop("tokens")
+            one.written += tokens.tolist()
             stopped = bool(len(tokens)) and int(tokens[-1]) in self._stops
             found[row] = Said(
                 tokens[: -1 if stopped else None], new, done[row], stopped
             )
-        self._read = turn
         return found
 
     def leave(self, rows: Sequence[int]) -> None:
-        """These rows are free, whether or not they have done."""
+        """These rows are free, whether or not they have done; they are remembered."""
         done = np.array(self._state["done"])
         done[list(rows)] = True
-        self._state = self._state | {"done": done}
         for row in rows:
-            del self._guests[row]
+            self._keep(row)
+            del self._seated[row]
+        self._state = self._state | {"done": done}
 
-    def _begin(self, guests: Sequence[Guest], rows: Sequence[int]) -> None:
-        filled = [*guests, *[guests[0]] * (self._engine.parts - len(guests))]
-        longest = max(len(one.conversation.row.tokens) for one in guests)
+    def _begin(self, together: Mapping[int, _Seated]) -> None:
+        """Prompts that are read as a batch, from their beginning."""
+        seated = list(together.values())
+        seated += seated[:1] * (self._engine.parts - len(seated))
+        conversations = [one.guest.conversation for one in seated]
+        longest = max(len(one.row.tokens) for one in conversations)
+        length = min(batching.power_bucket(longest, batching.TOKENS), self._slots)
+        prompts = decode.prepare(self._engine, conversations, length)
+        self._enter(list(together), seated, prompts, self._shared)
+        for row, one in together.items():
+            self._count(row, one)
+
+    def _resume(
+        self, row: int, one: _Seated, beginning: kept.Beginning, count: int
+    ) -> None:
+        """A prompt that is read from token `count` on."""
+        tokens = one.guest.conversation.row.tokens[:count]
+        known = {
+            "keys": beginning.keys,
+            "values": beginning.values,
+            "tokens": kept.padded(tokens, beginning.size),
+            "count": np.int32(count),
+        }
+        prompts = kept.rest(self._engine, one.guest.conversation, count, self._slots)
+        parts = self._engine.parts
+        prompts = jax.tree.map(lambda leaf: np.repeat(leaf, parts, axis=0), prompts)
+        one.reused = count
+        self._enter([row], [one] * parts, prompts, self._shared | {"kept": known})
+        self._count(row, one)
+
+    def _enter(self, rows, seated, prompts, shared) -> None:
         new = ring.newcomers(
             self._engine,
-            [one.conversation for one in filled],
-            [one.choice for one in filled],
-            np.asarray([one.number for one in filled], np.uint32),
+            [one.guest.conversation for one in seated],
+            [one.guest.choice for one in seated],
+            np.asarray([one.guest.number for one in seated], np.uint32),
             greedy=False,
-            length=min(batching.power_bucket(longest, batching.TOKENS), self._slots),
+            prompts=prompts,
         )
-        places = np.full(len(filled), self._rows, np.int32)
-        places[: len(guests)] = rows[: len(guests)]
+        places = np.full(len(seated), self._rows, np.int32)
+        places[: len(rows)] = rows
         batch = {"state": self._state, "new": new | {"rows": places}}
-        self._state = self._engine.advance(
-            ring.begin, self._params, batch, self._shared
+        self._state = self._engine.advance(ring.begin, self._params, batch, shared)
+
+    def _count(self, row: int, one: _Seated) -> None:
+        self._seated[row] = one
+        self.reused += one.reused
+        self.read += len(one.names) - one.reused
+        self._keep(row)
+
+    def _keep(self, row: int) -> None:
+        """Remember what the cache holds of a row: all but what was written last."""
+        one = self._seated[row]
+        said = np.asarray(one.written[:-1], np.int64)
+        names = np.concatenate([one.names, said])
+        if self._kept.knows(names):
+            return
+        size = min(batching.power_bucket(len(names), batching.TOKENS), self._slots)
+        keys, values = self._engine.run(
+            ring.keep,
+            self._params,
+            {"cache": self._state["cache"]},
+            {"row": np.int32(row)},
+            size=size,
         )
-        for row, guest in zip(rows, guests, strict=False):
-            self._guests[row] = guest
-        self._read = np.array(self._read)
-        self._read[places[: len(guests)]] = 0
+        self._kept.add(kept.Beginning(names, keys, values))

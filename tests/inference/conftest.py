@@ -12,6 +12,8 @@ from bridge_jax.checkpoint import weights_file
 from bridge_jax.core import trees
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.inference import settings
+from bridge_jax.inference.engine import Engine
+from bridge_jax.inference.model import Model
 from bridge_jax.models import build
 from bridge_jax.sharding import place
 
@@ -112,6 +114,15 @@ def folder(tmp_path_factory):
 def model(folder):
     """Two requests make a batch, so that all tests share a few programs."""
     return bridge_jax.load(folder, limits=settings.Limits(rows=2, images=2))
+
+
+@pytest.fixture(scope="session")
+def straight(model):
+    """A model that does not look first."""
+    config = dataclasses.replace(model.processor.config, instructions="full")
+    e = model.engine
+    engine = Engine(e.bundle, processor_lib.Processor(config), e.layout, e.limits)
+    return Model(engine, model.params)
 
 
 @pytest.fixture(scope="session")

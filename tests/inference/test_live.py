@@ -3,7 +3,6 @@
 One `Live` of three rows answers in all tests of a file, so that few programs are made.
 """
 
-import dataclasses
 import threading
 import time
 from typing import ClassVar
@@ -12,11 +11,8 @@ import numpy as np
 import pytest
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import processor as processor_lib
 from bridge_jax.inference import inputs, looking, seats, turns
-from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.live import Choice, Failed, Live
-from bridge_jax.inference.model import Model
 from bridge_jax.inference.results import Answer
 
 IMAGE = {"type": "image"}
@@ -34,15 +30,6 @@ CHOICES = [
 def user(*content):
     parts = [{"type": "text", "text": c} if isinstance(c, str) else c for c in content]
     return {"role": "user", "content": parts}
-
-
-@pytest.fixture(scope="module")
-def straight(model):
-    """A model that does not look first."""
-    config = dataclasses.replace(model.processor.config, instructions="full")
-    e = model.engine
-    engine = Engine(e.bundle, processor_lib.Processor(config), e.layout, e.limits)
-    return Model(engine, model.params)
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +160,7 @@ def test_a_step_that_fails_fails_the_replies(live, asked, alone, monkeypatch):
             list(reply)
     same(live.ask(*asked[0], choice=CHOICES[0]).result(60), alone[0])
     with monkeypatch.context() as patch:
-        patch.setattr(seats.Seats, "_begin", lambda *_: broken(None))
+        patch.setattr(seats.Seats, "_enter", lambda *_: broken(None))
         with pytest.raises(Failed, match="no such device"):
             live.ask(*asked[1], choice=CHOICES[1]).result(60)
     same(live.ask(*asked[1], choice=CHOICES[1]).result(60), alone[1])
@@ -192,7 +179,7 @@ class Scripted:
         self.seated.extend(guests)
         taken, self.free = self.free[: len(guests)], self.free[len(guests) :]
         self.rows |= dict.fromkeys(taken, True)
-        return taken
+        return dict.fromkeys(taken, 0)
 
     def advance(self):
         tokens = np.asarray(self.tokens, np.int32)
