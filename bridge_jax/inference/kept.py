@@ -18,6 +18,7 @@ from bridge_jax.data import chat, mrope, patches
 from bridge_jax.inference import batching, decode
 from bridge_jax.inference.engine import Engine
 
+SIZE = 2 * batching.TOKENS  # sizes are a power of two times this
 LEAST = batching.TOKENS  # tokens; shorter beginnings are read again as quickly
 
 

@@ -205,7 +205,7 @@ class Seats:
         names = np.concatenate([one.names, said])
         if self._kept.knows(names):
             return
-        size = min(batching.power_bucket(len(names), batching.TOKENS), self._slots)
+        size = min(batching.power_bucket(len(names), kept.SIZE), self._slots)
         keys, values = self._engine.run(
             ring.keep,
             self._params,

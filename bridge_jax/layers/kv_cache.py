@@ -189,7 +189,7 @@ def packed(cache: KVCache, most: int) -> KVCache:
 def taken(
     ring: RingCache, row: jax.Array, size: int
 ) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
-    """Keys and values [K, size, D] a layer of a row's tokens, in order, then padding."""
+    """Keys and values [K, size, D] a layer of a row's tokens in order, then padding."""
     capacity = ring.valid.shape[1]
     aged = (ring.length + jnp.arange(capacity)) % capacity  # the oldest first
     slots = aged[jnp.argsort(~ring.valid[row][aged], stable=True)[:size]]

@@ -10,9 +10,9 @@ import pytest
 import bridge_jax
 from bridge_jax.checkpoint import weights_file
 from bridge_jax.core import trees
+from bridge_jax.data import instructions
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.inference import settings
-from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.model import Model
 from bridge_jax.models import build
 from bridge_jax.sharding import place
@@ -116,13 +116,19 @@ def model(folder):
     return bridge_jax.load(folder, limits=settings.Limits(rows=2, images=2))
 
 
-@pytest.fixture(scope="session")
-def straight(model):
-    """A model that does not look first."""
-    config = dataclasses.replace(model.processor.config, instructions="full")
-    e = model.engine
-    engine = Engine(e.bundle, processor_lib.Processor(config), e.layout, e.limits)
-    return Model(engine, model.params)
+@pytest.fixture(scope="module")
+def talker():
+    """The least model that talks of pictures; it neither looks first nor has a system
+    message, so prompts are short."""
+    part = PARTS["vlm"] | {"layers": 1}
+    bundle = build.build({"vlm": part})
+    plain = dataclasses.replace(instructions.SETS["short"], look_first=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(instructions.SETS, "plain", plain)
+        processor = processor_lib.Processor(processor_lib.Config(instructions="plain"))
+        assert processor.words is plain
+    layout = place.make({"data": 1}, devices=jax.local_devices()[:1])
+    return Model.of(bundle, random_params(bundle), processor, layout)
 
 
 @pytest.fixture(scope="session")

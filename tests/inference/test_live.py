@@ -3,6 +3,7 @@
 One `Live` of three rows answers in all tests of a file, so that few programs are made.
 """
 
+import copy
 import threading
 import time
 from typing import ClassVar
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.inference import inputs, looking, seats, turns
+from bridge_jax.data import processor as processor_lib
+from bridge_jax.inference import inputs, kept, looking, seats, turns
 from bridge_jax.inference.live import Choice, Failed, Live
+from bridge_jax.inference.model import Model
 from bridge_jax.inference.results import Answer
 
 IMAGE = {"type": "image"}
@@ -32,33 +35,59 @@ def user(*content):
     return {"role": "user", "content": parts}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def short_beginnings():
+    """Prompts are short here: kept is what is longer than a header."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kept, "LEAST", 8)
+        yield
+
+
 @pytest.fixture(scope="module")
-def live(straight):
-    with Live(straight, rows=3, max_context=256) as made:
+def live(talker):
+    with Live(talker, rows=3, max_context=256) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def asked(pictures):
-    """(messages, pictures) of each of CHOICES: one with a picture, one of two turns."""
-    long = user("how many ", "red stars " * 4, "are there?")
-    said = {"role": "assistant", "content": "Two of them."}
+def small(pictures):
+    """Pictures that take few tokens."""
+    return [picture[:32, :32] for picture in pictures]
+
+
+@pytest.fixture(scope="module")
+def asked(small):
+    """(messages, pictures) of each of CHOICES, one of two turns; of the same shapes."""
+    said = {"role": "assistant", "content": "a"}
     return [
-        ([user("a picture ", IMAGE, " of what?")], pictures[:1]),
-        ([user("why?")], []),
-        ([long, said, user("and blue?")], []),
-        ([user("why?")], []),
-        ([user("say a b c")], []),
-        ([user("say something")], []),
+        ([user(IMAGE, "what?")], small[:1]),
+        ([user("a ", IMAGE, " is?")], small[1:2]),
+        ([user(IMAGE), said, user("b?")], small[2:3]),
+        ([user(IMAGE, "why?")], small[3:]),
+        ([user("see ", IMAGE)], small[:1]),
+        ([user("say ", IMAGE)], small[1:2]),
     ]
 
 
 @pytest.fixture(scope="module")
-def alone(straight, asked):
+def alone(talker, asked):
     return [
-        turns.replies(straight.engine, straight.params, [m], [p], choice)[0]
+        turns.replies(talker.engine, talker.params, [m], [p], choice)[0]
         for (m, p), choice in zip(asked, CHOICES, strict=True)
     ]
+
+
+@pytest.fixture
+def guest(talker, small):
+    """guest(messages, seed): with as many of the pictures as they mention."""
+    shown = inputs.pictures(small, talker.processor)
+
+    def make(messages, seed=0):
+        count = sum(str(m["content"]).count("'image'") for m in messages)
+        found = turns.conversation(talker.engine, messages, shown[:count])
+        return seats.Guest(found, Choice(6, temperature=1.0, logprobs=20, seed=seed), 7)
+
+    return make
 
 
 @pytest.fixture
@@ -103,6 +132,59 @@ def test_answers_are_those_of_each_alone(live, asked, alone):
     assert len(replies[0].result().tokens) > seats.STEPS
 
 
+def answered(ring, guest):
+    """(tokens, chances of the likeliest, how many tokens of the prompt were reused)"""
+    [(row, reused)] = ring.seat([guest]).items()
+    tokens, tops = [], []
+    while True:
+        said = ring.advance()[row]
+        tokens += said.tokens.tolist()
+        tops += list(said.told["tops"][: len(said.tokens)])
+        if said.done:
+            ring.leave([row])
+            return tokens, np.asarray(tops), reused
+
+
+def test_a_common_beginning_is_read_once(talker, guest):
+    """A picture, asked about again; and a second turn that brings another."""
+    ring = seats.Seats(talker.engine, talker.params, rows=3, context=256)
+    first = [user(IMAGE, "what?")]
+    other = guest([user(IMAGE, "why?")], 1)
+    for seed in range(20):  # until what is said would be written with the same tokens
+        said, _, _ = answered(ring, guest(first, seed))
+        text = ring._engine.processor.llm.decode(said)
+        if (
+            text == text.strip()
+            and ring._engine.processor.llm.encode_text(text) == said
+        ):
+            break
+    else:
+        pytest.fail("no answer is written as it was said")
+    more = [*first, {"role": "assistant", "content": text}, user("c", IMAGE)]
+    follow = guest(more, 2)
+    wanted = []
+    for one, least in (
+        (other, 10),
+        (follow, len(guest(first).conversation.row.tokens)),
+    ):
+        before = ring.read, ring.reused
+        tokens, tops, reused = answered(ring, one)
+        size = len(one.conversation.row.tokens)
+        assert least <= reused < size
+        assert (ring.read - before[0], ring.reused - before[1]) == (
+            size - reused,
+            reused,
+        )
+        wanted.append((tokens, tops, reused))
+    # Of the answer itself all is remembered but the token that was written last.
+    assert wanted[1][2] >= len(guest(first).conversation.row.tokens) + len(said) - 1
+    for one, (tokens, tops, _) in zip((other, follow), wanted, strict=True):
+        ring.clear()
+        again, plain, reused = answered(ring, one)
+        assert reused == 0 and again == tokens
+        np.testing.assert_allclose(tops, plain, atol=1e-5)
+
+
 def test_many_threads_ask_at_once(live, asked, alone):
     found, order = {}, [i % len(CHOICES) for i in range(4 * len(CHOICES))]
 
@@ -138,7 +220,7 @@ def test_what_cannot_be_answered_is_told_at_once(live, pictures):
     for messages, images, choice, words in [
         ([user(IMAGE)], [], Choice(), "1 images are mentioned and 0 given"),
         ([user("why?")], [], Choice(top_p=3.0, seed=-1), "top_p 3.0 .*; seed -1"),
-        ([user("why? " * 300)], [], Choice(), "too long for a context of 256"),
+        ([user("why? " * 200)], [], Choice(), "too long for a context of 256"),
         ([user("why?")], [], Choice(256), "context of 256"),
         ([user(IMAGE)], ["nowhere.png"], Choice(), "nowhere.png"),
         ([], [], Choice(), "at least one message"),
@@ -191,14 +273,14 @@ class Scripted:
             del self.rows[row]
 
 
-def test_without_a_device_nobody_waits_for_ever(straight, asked, monkeypatch):
+def test_without_a_device_nobody_waits_for_ever(talker, asked, monkeypatch):
     all_asked = threading.Event()
 
     def gone(*_):
         all_asked.wait(60)
         raise RuntimeError("gone")
 
-    live = Live(straight, rows=3, max_context=256)
+    live = Live(talker, rows=3, max_context=256)
     monkeypatch.setattr(seats.Seats, "advance", gone)
     monkeypatch.setattr(seats.Seats, "clear", gone)
     replies = [live.ask(*asked[0], choice=CHOICES[0]) for _ in range(5)]
@@ -211,10 +293,12 @@ def test_without_a_device_nobody_waits_for_ever(straight, asked, monkeypatch):
         live.ask(*asked[0], choice=CHOICES[0])
 
 
-def test_a_model_that_looks_first_does_so_here(model, pictures, monkeypatch):
+def test_a_model_that_looks_first_does_so_here(talker, pictures, monkeypatch):
     """Once at equal pictures, laid out as `Model.chat` does."""
     monkeypatch.setattr(seats, "Seats", Scripted)
-    engine = model.engine
+    engine = copy.copy(talker.engine)
+    engine.processor = processor_lib.Processor(processor_lib.Config())
+    model = Model(engine, talker.params)
     shown = tuple(inputs.pictures(pictures[:2], model.processor))
     with Live(model, rows=2) as live:
         once = [user(IMAGE, IMAGE, "what is it?")]
@@ -237,8 +321,8 @@ def test_a_model_that_looks_first_does_so_here(model, pictures, monkeypatch):
     assert Scripted.seated[0].choice.greedy
 
 
-def test_closing_answers_first_or_cancels(straight, asked, alone):
-    live = Live(straight, rows=3, max_context=256)
+def test_closing_answers_first_or_cancels(talker, asked, alone):
+    live = Live(talker, rows=3, max_context=256)
     replies = [live.ask(*asked[0], choice=CHOICES[0]) for _ in range(4)]
     live.close()
     for reply in replies:
@@ -249,8 +333,8 @@ def test_closing_answers_first_or_cancels(straight, asked, alone):
     live.close()
 
 
-def test_closing_need_not_wait(straight, asked, slowly):
-    live = Live(straight, rows=3, max_context=256)
+def test_closing_need_not_wait(talker, asked, slowly):
+    live = Live(talker, rows=3, max_context=256)
     replies = [live.ask(*asked[0], choice=Choice(200)) for _ in range(4)]
     live.close(wait=False)
     assert [reply.result(0).finish for reply in replies] == ["cancelled"] * 4

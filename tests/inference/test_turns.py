@@ -1,15 +1,29 @@
 """Conversations as they are given, pictures where they stand."""
 
+import dataclasses
+
 import langbridge_models
 import numpy as np
 import pytest
 
 import bridge_jax
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import processor as processor_lib
 from bridge_jax.inference import decode, inputs, turns
+from bridge_jax.inference.engine import Engine
+from bridge_jax.inference.model import Model
 
 CHOICE = decode.Choice(6)
 IMAGE = {"type": "image"}
+
+
+@pytest.fixture(scope="module")
+def straight(model):
+    """A model that does not look first."""
+    config = dataclasses.replace(model.processor.config, instructions="full")
+    e = model.engine
+    engine = Engine(e.bundle, processor_lib.Processor(config), e.layout, e.limits)
+    return Model(engine, model.params)
 
 
 def text(words):
