@@ -55,6 +55,7 @@ class _Request:
         default_factory=lambda: collections.defaultdict(list)
     )
     told: int = 0
+    number: int | None = None
     prompt_tokens: int = 0
     reused: int = 0
 
@@ -95,8 +96,8 @@ class Live:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, error: object, *_: object) -> None:
+        self.close(wait=error is None)
 
     @property
     def busy(self) -> tuple[int, int]:
@@ -111,7 +112,7 @@ class Live:
 
     def ask(
         self, messages: Sequence[chat.Message], images: Sequence[Any] = (), *,
-        choice: Choice,
+        choice: Choice, number: int | None = None,
     ) -> Reply:  # fmt: skip
         """What the assistant says next.
 
@@ -120,17 +121,21 @@ class Live:
 
         Args:
           messages: as of `data/chat.py`.
-          images: what they mention, in order.
+          images: the pictures and videos that they mention, in order.
+          number: which random numbers it draws, in place of those that depend on what
+            is asked.
 
         Raises:
           BridgeError: pictures that cannot be read, parts that are none, settings that
             cannot be, what is too long; or it is closed.
         """
         choosing.check(choice, self._context)
+        images = inputs.mentioned(images, looking.mentions(messages))
         pictures = inputs.pictures(images, self._engine.processor) if images else []
         if pictures:
             self._engine.need_eyes()
         request = self._request(messages, pictures, choice)
+        request.number = number
         asked = turns.conversation(self._engine, messages, pictures)
         shown = looking.shown(self._engine, messages)
         look = looking.choice_of(self._engine)
@@ -146,7 +151,7 @@ class Live:
                 raise BridgeError("this chat is closed: nothing more can be asked")
             seen = iter(pictures)
             for i, message in enumerate(messages):
-                some = [next(seen) for _ in range(looking.visual_parts(message))]
+                some = [next(seen) for _ in looking.mentions([message])]
                 if i in shown:
                     request.looks[i] = self._looked(tuple(some), look)
             self._waiting.append(request)
@@ -169,11 +174,14 @@ class Live:
 
     def _looked(self, pictures: looking.Seen, choice: Choice) -> _Request:
         """The request that looks at pictures: a new one, if nobody did."""
-        name = b"|".join(picture.pixels.tobytes() for picture in pictures)
+        name = b"|".join(
+            f"{one.kind} {one.pixels.shape} ".encode() + one.pixels.tobytes()
+            for one in pictures
+        )
         known = self._looks.pop(name, None)
         if known is None or known.reply.failed:
             describe = {"type": "text", "text": self._engine.processor.words.describe}
-            content = [{"type": "image"}] * len(pictures) + [describe]
+            content = [*({"type": one.kind} for one in pictures), describe]
             messages = [{"role": "user", "content": content}]
             known = self._request(messages, pictures, choice)
             self._waiting.append(known)
@@ -188,8 +196,10 @@ class Live:
         messages = looking.after_looking(self._engine, request.messages, looks)
         asked = turns.conversation(self._engine, messages, request.pictures)
         request.prompt_tokens = len(asked.row.tokens)
-        [[number]] = batching.numbers([turns.name(asked)])
-        return seats.Guest(asked, request.choice, int(number))
+        number = request.number
+        if number is None:
+            number = int(batching.numbers([turns.name(asked)])[0, 0])
+        return seats.Guest(asked, request.choice, number)
 
     # --- the thread that answers ----------------------------------------------------
 

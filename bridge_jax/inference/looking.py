@@ -11,7 +11,7 @@ import numpy as np
 
 from bridge_jax.core.types import Params
 from bridge_jax.data import chat
-from bridge_jax.inference import decode
+from bridge_jax.inference import decode, inputs
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.inputs import Picture
 from bridge_jax.inference.results import Answer
@@ -71,7 +71,7 @@ def conversation(
 ) -> decode.Conversation:
     """Pictures, what was said of them if anything, and what is asked now."""
     words: list[dict] = [{"type": "text", "text": text}]
-    images: list[dict] = [{"type": "image"}] * len(pictures)
+    images: list[dict] = [{"type": one.kind} for one in pictures]
     messages: list[chat.Message] = [{"role": "user", "content": images + words}]
     if look is not None:
         describe = {"type": "text", "text": engine.processor.words.describe}
@@ -80,8 +80,7 @@ def conversation(
             {"role": "assistant", "content": look.text},
             {"role": "user", "content": words},
         ]
-    grids = [picture.grid for picture in pictures]
-    row = engine.processor.render(messages, grids, answer=True)
+    row = engine.processor.render(messages, **inputs.grids(pictures), answer=True)
     return decode.Conversation(row, pictures)
 
 
@@ -120,20 +119,25 @@ def after_looking(
     return made
 
 
-def visual_parts(message: chat.Message) -> int:
-    """How many pictures and videos a message shows."""
-    content = message.get("content")
-    if not isinstance(content, list | tuple):
-        return 0
-    return sum(part.get("type") in VISUAL for part in content)
+def mentions(messages: Sequence[chat.Message]) -> list[str]:
+    """Of what kind the parts are, in order, that pictures or videos are given for."""
+    return [part["type"] for one in messages for part in _parts(one) if _visual(part)]
 
 
 def _apart(message: chat.Message) -> tuple[list[Any], list[Any]]:
     """A user's pictures, and the rest of the content if that says anything."""
-    if message.get("role") != "user" or not visual_parts(message):
+    if message.get("role") != "user" or not mentions([message]):
         return [], []
-    parts = list(message["content"])
-    pictures = [part for part in parts if part.get("type") in VISUAL]
-    words = [part for part in parts if part.get("type") not in VISUAL]
+    parts = _parts(message)
+    words = [part for part in parts if not _visual(part)]
     says = any(str(part.get("text", "")).strip() for part in words)
-    return pictures, words if says else []
+    return [part for part in parts if _visual(part)], words if says else []
+
+
+def _parts(message: chat.Message) -> list[Any]:
+    content = message.get("content")
+    return list(content) if isinstance(content, list | tuple) else []
+
+
+def _visual(part: Any) -> bool:
+    return isinstance(part, Mapping) and part.get("type") in VISUAL

@@ -121,12 +121,13 @@ class Model:
         conversations = looking.conversations(
             self.engine, self.params, pictures, questions
         )
-        names = [
-            b"".join(p.pixels.tobytes() for p in seen) + text.encode()
-            for text, seen in zip(questions, pictures, strict=True)
-        ]
-        numbers = batching.numbers(names)[:, 0]
+        numbers = _numbers(pictures, questions)
         return decode.answers(self.engine, self.params, conversations, choice, numbers)
+
+    def number(self, images: Sequence[Any], question: str) -> int:
+        """Which random numbers `chat` draws for one question about some pictures."""
+        [seen] = self._pictures([list(images)])
+        return int(_numbers([seen], [question])[0])
 
     def describe(self, images: Sequence[Any]) -> list[str]:
         """A caption of each picture, cut to what `generate` can draw as it is."""
@@ -277,3 +278,11 @@ class Model:
         if images is not None:
             return embed_lib.images(self.engine, self.params, images)
         return embed_lib.texts(self.engine, self.params, texts)
+
+
+def _numbers(pictures: Sequence[Any], questions: Sequence[str]) -> np.ndarray:
+    names = [
+        b"".join(p.pixels.tobytes() for p in seen) + text.encode()
+        for text, seen in zip(questions, pictures, strict=True)
+    ]
+    return batching.numbers(names)[:, 0]
