@@ -5,6 +5,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
@@ -70,6 +71,14 @@ class Model:
     def fingerprint(self) -> str:
         """What an index remembers of the model that made it."""
         return embed_lib.fingerprint(self.params)
+
+    @property
+    def parameter_bytes(self) -> dict[str, int]:
+        """What the parameters of each part take, all devices' shares together once."""
+        return {
+            name: sum(leaf.nbytes for leaf in jax.tree.leaves(part))
+            for name, part in self.params.items()
+        }
 
     def chat(
         self,

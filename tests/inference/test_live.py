@@ -17,6 +17,7 @@ from bridge_jax.inference import inputs, kept, looking, seats, turns
 from bridge_jax.inference.live import Choice, Failed, Live
 from bridge_jax.inference.model import Model
 from bridge_jax.inference.results import Answer
+from bridge_jax.sharding import place
 
 IMAGE = {"type": "image"}
 NEW = 24
@@ -199,6 +200,23 @@ def test_many_threads_ask_at_once(live, asked, alone):
     for number, i in enumerate(order):
         same(found[number], alone[i])
     assert live.busy == (0, 0)
+
+
+def test_a_mesh_answers_alike(talker, asked, alone):
+    """Rows over four devices, and matrices over two."""
+    e = talker.engine
+    layout = place.make({"data": 2, "fsdp": 2, "tensor": 2}, "fsdp_tp")
+    model = Model.of(e.bundle, talker.params, e.processor, layout)
+    with Live(model, rows=3, max_context=256) as live:
+        replies = [
+            live.ask(*one, choice=choice)
+            for one, choice in zip(asked, CHOICES, strict=True)
+        ]
+        for reply, wanted in zip(replies, alone, strict=True):
+            same(reply.result(120), wanted)
+        again = live.ask(*asked[0], choice=CHOICES[0]).result(120)
+        assert again.tokens.tolist() == alone[0].tokens.tolist()
+        assert again.reused == again.prompt_tokens - 1
 
 
 def test_a_reply_is_cancelled_wherever_it_is(live, asked, slowly):
