@@ -110,6 +110,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         help="folder with weights, finished work directory or preset"
         " (default: %(default)s)",
     )
+    parser.add_argument(
+        "--quantize",
+        choices=("int8",),
+        help="keep the matrices of the language model in 8 bits",
+    )
     add_machine(parser)
 
 
@@ -204,4 +209,4 @@ def load(args: argparse.Namespace) -> Any:
     start(args)
     import bridge_jax
 
-    return bridge_jax.load(args.model)
+    return bridge_jax.load(args.model, quantize=args.quantize)

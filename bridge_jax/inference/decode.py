@@ -11,18 +11,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bridge_jax.core import log, rng
+from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 from bridge_jax.data import chat, patches
-from bridge_jax.diffusion import sampling
-from bridge_jax.inference import batching
+from bridge_jax.inference import batching, choosing, reading
+from bridge_jax.inference.choosing import Choice
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.inputs import Picture
 from bridge_jax.inference.results import Answer
 from bridge_jax.layers import kv_cache as kv
 from bridge_jax.models import bundle as bundle_lib
 
+PATCHES = ("patches", "coordinates", "patch_segments")  # what a tower is shown
 SLOTS = 64  # answer slots are multiples of this; unused ones cost no step
 
 
@@ -37,15 +38,6 @@ class Conversation:
     def size(self) -> tuple[int, int]:
         """(patches, tokens)."""
         return sum(picture.size for picture in self.pictures), len(self.row.tokens)
-
-
-@dataclasses.dataclass(frozen=True)
-class Choice:
-    """How the next token is chosen: the likeliest at temperature 0, else drawn."""
-
-    max_new_tokens: int = 64
-    temperature: float = 0.0
-    seed: int = 0
 
 
 # `answers`, and `continuous.answers`, which gives the same.
@@ -70,20 +62,29 @@ def answers(
     order = batching.by_size([one.size for one in conversations])
     found: dict[int, Answer] = {}
     chunks = batching.chunks(order, engine.limits.rows, engine.parts)
+    program = answer if choice.logprobs is None else answer_told
     for chunk in log.progress(chunks, description):
         batch = prepare(engine, [conversations[i] for i in chunk.indices])
         batch["numbers"] = numbers[list(chunk.indices)]
-        tokens = engine.run(
-            answer,
+        if not choice.greedy:
+            batch["rules"] = choosing.rules([choice] * len(chunk.indices))
+        written = engine.run(
+            program,
             params,
             batch,
             given,
             slots=batching.length_bucket(choice.max_new_tokens, SLOTS),
-            greedy=choice.temperature == 0,
+            greedy=choice.greedy,
         )
-        rows = np.asarray(tokens)[: chunk.count, : choice.max_new_tokens]
-        for i, row in zip(chunk.real, rows, strict=True):
-            found[i] = read(engine.processor.llm, row, stops)
+        written = jax.tree.map(np.asarray, written)
+        if program is answer:
+            written = {"tokens": written}
+        for at, i in enumerate(chunk.real):
+            row = {k: v[at, : choice.max_new_tokens] for k, v in written.items()}
+            size = len(conversations[i].row.tokens)
+            found[i] = reading.answer(
+                engine.processor.llm, row["tokens"], stops, choice, row, size
+            )
     return [found[i] for i in range(len(conversations))]
 
 
@@ -91,9 +92,11 @@ def check(
     engine: Engine, conversations: Sequence[Conversation], choice: Choice
 ) -> None:
     """Raises BridgeError for what cannot be answered, all at once."""
+    choosing.check(choice, engine.limits.max_context)
     if any(one.pictures for one in conversations):
         engine.need_eyes()
-    _check_context(engine, conversations, choice.max_new_tokens)
+    sizes = [len(one.row.tokens) for one in conversations]
+    check_context(sizes, choice.max_new_tokens, engine.limits.max_context)
 
 
 def common(engine: Engine, choice: Choice) -> tuple[tuple[int, ...], dict[str, Any]]:
@@ -105,8 +108,6 @@ def common(engine: Engine, choice: Choice) -> tuple[tuple[int, ...], dict[str, A
     stops = tuple(tokenizer.token_id(name) for name in ends)
     return stops, {
         "limit": np.int32(choice.max_new_tokens),
-        "temperature": np.float32(choice.temperature),
-        "seed": np.uint32(choice.seed),
         "stops": np.asarray(stops, np.int32),
     }
 
@@ -116,13 +117,19 @@ def ended(token: jax.Array, stops: jax.Array) -> jax.Array:
     return (token[:, None] == stops[None]).any(axis=1)
 
 
-def prepare(engine: Engine, conversations: Sequence[Conversation]) -> dict[str, Any]:
-    """Batch of `answer`, but for its numbers, padded to buckets of shapes."""
+def prepare(
+    engine: Engine, conversations: Sequence[Conversation], length: int | None = None
+) -> dict[str, Any]:
+    """Batch of `answer`, but for its numbers, padded to buckets of shapes.
+
+    Args:
+      length: T; the next bucket that holds the longest, unless it is given.
+    """
     processor, merge = engine.processor, engine.processor.config.merge
     count, longest = (max(column) for column in zip(*(c.size for c in conversations)))
     fields = chat.pad_batch(
         [one.row for one in conversations],
-        batching.length_bucket(longest),
+        length or batching.length_bucket(longest),
         processor.llm.pad_id or 0,
         merge,
         side="left",
@@ -137,8 +144,7 @@ def prepare(engine: Engine, conversations: Sequence[Conversation]) -> dict[str, 
             processor.patch_width,
             merge,
         )
-        names = ("patches", "coordinates", "patch_segments")
-        vlm |= dict(zip(names, packed, strict=True))
+        vlm |= dict(zip(PATCHES, packed, strict=True))
         vlm["image_index"] = fields["image_index"]
     return {"vlm": vlm, "deltas": fields["deltas"]}
 
@@ -155,30 +161,49 @@ def answer(
     """Program: prefill, then a token a turn until every row has stopped.
 
     Args:
-      batch: vlm {...} padded on the left, deltas [B], numbers [B].
-      shared: limit (at most `slots`), temperature and seed, scalars; stops [n], ids.
+      batch: vlm {...} padded on the left, deltas [B], numbers [B]; unless all rows are
+        greedy, their rules {...} (`choosing.rules`).
+      shared: limit (at most `slots`), a scalar; stops [n], ids.
 
     Returns:
       int32 [B, slots]; what follows a row's stop is the first of `stops`.
     """
-    stops = shared["stops"]
-    keys = sampling.image_keys(rng.stream(shared["seed"], "answer"), batch["numbers"])
+    return _written(bundle, params, batch, shared, slots, greedy, False)["tokens"]
 
-    def choose(hidden: jax.Array, turn: jax.Array | int) -> jax.Array:
-        """Tokens int32 [B] after the last of `hidden` [B, T, D]."""
+
+def answer_told(
+    bundle: bundle_lib.Bundle,
+    params: Params,
+    batch: dict[str, Any],
+    shared: dict[str, jax.Array],
+    *,
+    slots: int,
+    greedy: bool,
+) -> dict[str, jax.Array]:
+    """Program: as `answer`, with what `choosing.told` says of each token.
+
+    Returns:
+      tokens [B, slots]; own, top and tops [B, slots, ...], which mean nothing after a
+      row's stop.
+    """
+    return _written(bundle, params, batch, shared, slots, greedy, True)
+
+
+def _written(bundle, params, batch, shared, slots, greedy, told) -> dict[str, Any]:
+    stops, rules = shared["stops"], None if greedy else batch["rules"]
+
+    def choose(hidden: jax.Array, turn: jax.Array | int, seen: Any) -> dict[str, Any]:
+        """What is said after the last of `hidden` [B, T, D]."""
         scores = bundle.apply("vlm", params, hidden[:, -1:], method="logits")[:, 0]
-        if not greedy:
-            drawn = jax.vmap(jax.random.fold_in, (0, None))(keys, turn)
-            scores = scores / shared["temperature"]
-            return jax.vmap(jax.random.categorical)(drawn, scores).astype(jnp.int32)
-        return jnp.argmax(scores, axis=-1).astype(jnp.int32)
+        token = choosing.pick(scores, rules, seen, batch["numbers"], turn)
+        return {"tokens": token} | (choosing.told(scores, token) if told else {})
 
     def unfinished(state: tuple) -> jax.Array:
-        turn, _, _, done, _ = state
+        turn, _, _, done, _, _ = state
         return (turn < shared["limit"]) & ~done.all()
 
     def advance(state: tuple) -> tuple:
-        turn, written, last, done, cache = state
+        turn, written, last, done, cache, seen = state
         hidden, out = bundle.apply(
             "vlm",
             params,
@@ -187,45 +212,51 @@ def answer(
             (~done)[:, None].astype(jnp.int32),
             cache=cache,
         )
-        token = jnp.where(done, stops[0], choose(hidden, turn))
-        written = jax.lax.dynamic_update_slice(written, token[:, None], (0, turn))
-        return turn + 1, written, token, done | ended(token, stops), out["cache"]
+        said = choose(hidden, turn, seen)
+        token = said["tokens"] = jnp.where(done, stops[0], said["tokens"])
+        written = {
+            name: jax.lax.dynamic_update_slice_in_dim(
+                written[name], said[name][:, None], turn, 1
+            )
+            for name in written
+        }
+        seen = choosing.remember(seen, token)
+        return turn + 1, written, token, done | ended(token, stops), out["cache"], seen
 
     fields = dict(batch["vlm"])
     fields["positions"] = jnp.moveaxis(fields["positions"], 1, 0)
     rows, length = fields["tokens"].shape
-    cache = kv.empty(bundle["vlm"].config, rows, length + slots)
+    config = bundle["vlm"].config
+    cache = kv.empty(config, rows, length + slots)
     hidden, out = bundle.apply("vlm", params, **fields, cache=cache)
-    first = choose(hidden, 0)
-    written = jnp.full((rows, slots), stops[0], jnp.int32).at[:, 0].set(first)
-    start = (jnp.int32(1), written, first, ended(first, stops), out["cache"])
+    seen = None
+    if rules is not None:
+        seen = choosing.prompt_tokens(
+            fields["tokens"], fields["segments"], config.vocab_size
+        )
+    said = choose(hidden, 0, seen)
+    first = said["tokens"]
+    room = {"tokens": jnp.full((rows, slots), stops[0], jnp.int32)}
+    if told:
+        room |= choosing.untold(rows, slots, config.vocab_size)
+    written = {name: jnp.asarray(room[name]).at[:, 0].set(said[name]) for name in room}
+    seen = choosing.remember(seen, first)
+    start = (
+        jnp.int32(1), written, first, ended(first, stops), out["cache"], seen,
+    )  # fmt: skip
     return jax.lax.while_loop(unfinished, advance, start)[1]
 
 
-def read(tokenizer: Any, row: np.ndarray, stops: tuple[int, ...]) -> Answer:
-    """The answer that tokens are: up to the first stop."""
-    ends = np.flatnonzero(np.isin(row, stops))
-    tokens = row[: ends[0]] if len(ends) else row
-    return Answer(tokenizer.decode(tokens).strip(), tokens, bool(len(ends)))
-
-
-def _check_context(
-    engine: Engine, conversations: Sequence[Conversation], new: int
-) -> None:
-    room = engine.limits.max_context - new
-    if new < 1 or room < 1:
-        raise BridgeError(
-            f"max_new_tokens {new} must lie between 1 and the context of "
-            f"{engine.limits.max_context}"
-        )
+def check_context(sizes: Sequence[int], new: int, context: int) -> None:
+    """Raises BridgeError for prompts (in tokens) that leave no room for the answer."""
     long = [
-        f"request {i} has {len(one.row.tokens):,}"
-        for i, one in enumerate(conversations)
-        if len(one.row.tokens) > room
+        f"request {i} has {size:,}"
+        for i, size in enumerate(sizes)
+        if size > context - new
     ]
     if long:
         raise BridgeError(
-            f"too long for a context of {engine.limits.max_context} tokens, of which "
+            f"too long for a context of {context} tokens, of which "
             f"{new} are kept for the answer: {'; '.join(long[:5])}; shorten the text "
             "or use smaller or fewer pictures"
         )

@@ -11,6 +11,7 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.inference.settings import DEFAULT_LIMITS, Limits
+from bridge_jax.layers import int8
 from bridge_jax.models import bundle as bundle_lib
 from bridge_jax.sharding import place
 
@@ -43,7 +44,7 @@ class Engine:
 
     def place(self, params: Params) -> Params:
         """Parameters (host or device) laid out on this engine's mesh."""
-        boxed = {name: self.boxed[name] for name in params}
+        boxed = {name: int8.boxed(self.boxed[name], params[name]) for name in params}
         return place.put_params(self.layout, params, boxed)
 
     @functools.cached_property

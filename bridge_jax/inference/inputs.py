@@ -2,16 +2,19 @@
 
 import dataclasses
 import math
+import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import images as images_lib
+from bridge_jax.data import patches, rows, videos
 from bridge_jax.data import processor as processor_lib
-from bridge_jax.data import rows
 
+FRAMES = 16  # of a video, at most
+_PICTURES = 8  # a video takes no more room than so many pictures
 _SHOWN = 5
 
 
@@ -24,6 +27,7 @@ class Picture:
 
     pixels: np.ndarray
     processor: processor_lib.Processor
+    kind: ClassVar[str] = "image"  # of part that mentions it
 
     @property
     def grid(self) -> tuple[int, int, int]:
@@ -40,6 +44,34 @@ class Picture:
     def patches(self) -> rows.Picture:
         """(patches [P, D] float32, grid), equal to `Processor.look_at`'s."""
         return self.processor.patches(self.pixels)
+
+
+@dataclasses.dataclass(frozen=True)
+class Film(Picture):
+    """What the vision tower is shown of a video: pixels uint8 [F, H, W, 3]."""
+
+    kind: ClassVar[str] = "video"
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        _, height, width = super().grid
+        return (-(-len(self.pixels) // self.processor.config.temporal), height, width)
+
+    def patches(self) -> rows.Picture:
+        c = self.processor.config
+        return patches.to_patches(self.pixels, c.patch, c.temporal, c.merge)
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """A video where a picture might be, to be looked at.
+
+    Attributes:
+      source: the path of an animation or a film (see `data/videos`), or uint8 frames
+        [F, H, W, 3]. At most `FRAMES` are looked at, evenly spaced.
+    """
+
+    source: Any
 
 
 def texts(values: Sequence[str], what: str) -> list[str]:
@@ -63,7 +95,7 @@ def pictures(
     """Open pictures and fit them to the tower.
 
     Args:
-      values: paths, encoded bytes, PIL images or uint8 arrays [H, W, 3].
+      values: paths, encoded bytes, PIL images or uint8 arrays [H, W, 3]; or `Video`s.
 
     Raises:
       BridgeError: no pictures, or every one that cannot be read.
@@ -90,6 +122,26 @@ def grouped(
     flat = [one for several in lists for one in several]
     opened = iter(pictures(flat, processor) if flat else [])
     return [[next(opened) for _ in several] for several in lists]
+
+
+def mentioned(values: Sequence[Any], kinds: Sequence[str]) -> list[Any]:
+    """The values, those that stand for a part of kind "video" as `Video`s."""
+    if isinstance(values, str | bytes) or _is_picture(values):
+        return values  # no list: told where they are opened
+    found = list(values)
+    for i, kind in enumerate(kinds[: len(found)]):
+        if kind == "video" and not isinstance(found[i], Video):
+            found[i] = Video(found[i])
+    return found
+
+
+def grids(pictures: Sequence[Picture]) -> dict[str, list[tuple[int, int, int]]]:
+    """Keywords of `Processor.render` that tell it of pictures and videos."""
+    seen = {"grids": "image", "videos": "video"}
+    return {
+        name: [one.grid for one in pictures if one.kind == kind]
+        for name, kind in seen.items()
+    }
 
 
 def same_length(first: Sequence[Any], second: Sequence[Any], names: str) -> None:
@@ -126,7 +178,39 @@ def _is_picture(value: Any) -> bool:
 
 
 def _picture(value: Any, processor: processor_lib.Processor) -> Picture:
+    if isinstance(value, Video):
+        return _film(value.source, processor)
     return Picture(processor.layout(images_lib.open_image(value)), processor)
+
+
+def _film(source: Any, processor: processor_lib.Processor) -> Film:
+    """Frames in as many patches as `_PICTURES` pictures have."""
+    c = processor.config
+    if c.layout != "native":
+        raise BridgeError(
+            f"this model looks at pictures of the layout {c.layout}, and at no videos:"
+            " give it single frames"
+        )
+    if isinstance(source, str | os.PathLike):
+        multiple = min(c.temporal, FRAMES)
+        rate = videos.Rate(least=multiple, most=FRAMES, multiple=multiple)
+        frames = videos.open_video(source, rate)
+    elif (
+        isinstance(source, np.ndarray)
+        and source.dtype == np.uint8
+        and source.ndim == 4
+        and source.shape[-1] == 3
+        and len(source)
+    ):
+        count = min(len(source), FRAMES)
+        frames = source[np.round(np.linspace(0, len(source) - 1, count)).astype(int)]
+    else:
+        raise BridgeError("a video is a path, or frames as a uint8 array [F, H, W, 3]")
+    most = _PICTURES * c.max_pixels // c.patch**2
+    _, tall, wide = processor.video_grid(*frames.shape[:3], most)
+    size = tall * c.patch, wide * c.patch
+    fitted = np.stack([images_lib.resize(frame, *size) for frame in frames])
+    return Film(fitted, processor)
 
 
 def _raise(problems: Sequence[str], way_out: str = "") -> None:

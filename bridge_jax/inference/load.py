@@ -16,10 +16,12 @@ from bridge_jax.data import processor as processor_lib
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.model import Model
 from bridge_jax.inference.settings import DEFAULT_LIMITS, Limits
+from bridge_jax.layers import int8
 from bridge_jax.models import build
 from bridge_jax.models import bundle as bundle_lib
 from bridge_jax.sharding import place
 
+QUANTIZED = (None, "int8")
 _SHOWN = 3
 
 
@@ -29,6 +31,7 @@ def load(
     *,
     rules: str = "fsdp_tp",
     dtype: str | None = "float32",
+    quantize: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
     devices: Sequence[jax.Device] | None = None,
 ) -> Model:
@@ -41,12 +44,19 @@ def load(
       mesh: axis -> size over all devices, {"data": -1} for instance; None for one.
       rules: a table of `sharding/rules.py`.
       dtype: of weights and arithmetic, or None for what the model's config says.
+      quantize: "int8" for matrices of the language model in 8 bits, a scale an output
+        channel (`layers/int8.py`); arithmetic stays in `dtype`.
       limits: how much runs at once, and the longest context.
       devices: of the mesh; all that there are, of all processes, by default.
 
     Raises:
       BridgeError: no such weights, or weights that do not fit their config.
     """
+    if quantize not in QUANTIZED:
+        raise BridgeError(
+            f"quantize {quantize!r} is neither None nor {'int8'!r}: weights are kept as"
+            " they are, or in 8 bits"
+        )
     found = locate.locate(path)
     folder = found if found.is_dir() else found.parent
     about = weights_file.read_config(folder)
@@ -60,7 +70,7 @@ def load(
         limits,
     )
     _check(engine, found)
-    return Model(engine, engine.place(_read(engine.bundle, found, dtype)))
+    return Model(engine, engine.place(_read(engine.bundle, found, dtype, quantize)))
 
 
 def _layout(
@@ -107,12 +117,16 @@ def _shapes(boxed: Any) -> dict[str, tuple[int, ...]]:
     return {path: tuple(leaf.shape) for path, leaf in flat.items()}
 
 
-def _read(bundle: bundle_lib.Bundle, path: Path, dtype: str | None) -> Params:
+def _read(
+    bundle: bundle_lib.Bundle, path: Path, dtype: str | None, quantize: str | None
+) -> Params:
     """Host parameters of every part, in the dtype that it computes with."""
     params = {}
     for name, part in bundle.parts.items():
         wanted = dtype or getattr(part.config, "param_dtype", "float32")
         params[name] = weights_file.load(path, prefix=name, dtype=wanted)
+        if quantize and name == "vlm":
+            params[name] = int8.quantize(params[name], prefix="llm/")
     return params
 
 

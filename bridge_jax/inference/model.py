@@ -2,17 +2,24 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.data.chat import Message
-from bridge_jax.inference import batching, captions, decode, inputs, looking
+from bridge_jax.inference import (
+    batching,
+    captions,
+    choosing,
+    decode,
+    inputs,
+    looking,
+)
 from bridge_jax.inference import edit as edit_lib
 from bridge_jax.inference import embed as embed_lib
 from bridge_jax.inference import explain as explain_lib
@@ -65,6 +72,14 @@ class Model:
         """What an index remembers of the model that made it."""
         return embed_lib.fingerprint(self.params)
 
+    @property
+    def parameter_bytes(self) -> dict[str, int]:
+        """What the parameters of each part take, all devices' shares together once."""
+        return {
+            name: sum(leaf.nbytes for leaf in jax.tree.leaves(part))
+            for name, part in self.params.items()
+        }
+
     def chat(
         self,
         images: Sequence[Any],
@@ -72,7 +87,13 @@ class Model:
         *,
         max_new_tokens: int = 64,
         temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
         seed: int = 0,
+        stop: str | Sequence[str] = (),
+        logprobs: int | None = None,
     ) -> list[Answer]:
         """Answer questions about pictures.
 
@@ -84,22 +105,38 @@ class Model:
           questions: N texts; strings that look like control tokens stay text.
           max_new_tokens: most tokens of an answer.
           temperature: 0 for the likeliest answer, otherwise it is drawn with `seed`.
+          top_k, top_p, min_p: what is drawn from, see `choosing.Choice`.
+          repetition_penalty: above 1 says less of what was said before.
+          stop: a string, or several, at which an answer ends.
+          logprobs: how many alternatives to tell beside each token of an answer, with
+            natural log-probabilities; None for none at all.
         """
         questions = inputs.texts(questions, "question")
         inputs.same_length(images, questions, "images and questions")
         self.engine.need("chat", "vlm")
-        _check_choice(max_new_tokens, temperature, seed)
+        choice = choosing.make(
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            seed=seed,
+            stop=stop,
+            logprobs=logprobs,
+        )
+        choosing.check(choice, self.engine.limits.max_context)
         pictures = self._pictures(images)
         conversations = looking.conversations(
             self.engine, self.params, pictures, questions
         )
-        choice = decode.Choice(max_new_tokens, float(temperature), seed)
-        names = [
-            b"".join(p.pixels.tobytes() for p in seen) + text.encode()
-            for text, seen in zip(questions, pictures, strict=True)
-        ]
-        numbers = batching.numbers(names)[:, 0]
+        numbers = _numbers(pictures, questions)
         return decode.answers(self.engine, self.params, conversations, choice, numbers)
+
+    def number(self, images: Sequence[Any], question: str) -> int:
+        """Which random numbers `chat` draws for one question about some pictures."""
+        [seen] = self._pictures([list(images)])
+        return int(_numbers([seen], [question])[0])
 
     def describe(self, images: Sequence[Any]) -> list[str]:
         """A caption of each picture, cut to what `generate` can draw as it is."""
@@ -252,10 +289,9 @@ class Model:
         return embed_lib.texts(self.engine, self.params, texts)
 
 
-def _check_choice(max_new_tokens: int, temperature: float, seed: int) -> None:
-    inputs.positive(max_new_tokens, "max_new_tokens")
-    problems = settings_lib.seed_problems(seed)
-    if not (math.isfinite(temperature) and temperature >= 0):
-        problems.append(f"temperature {temperature} is not a number from 0 up")
-    if problems:
-        raise BridgeError("; ".join(problems))
+def _numbers(pictures: Sequence[Any], questions: Sequence[str]) -> np.ndarray:
+    names = [
+        b"".join(p.pixels.tobytes() for p in seen) + text.encode()
+        for text, seen in zip(questions, pictures, strict=True)
+    ]
+    return batching.numbers(names)[:, 0]

@@ -5,7 +5,7 @@ from typing import Any
 
 from bridge_jax.core.types import Params
 from bridge_jax.data import chat
-from bridge_jax.inference import batching, decode, inputs
+from bridge_jax.inference import batching, decode, inputs, looking
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.results import Answer
 
@@ -23,20 +23,35 @@ def replies(
 
     Args:
       conversations: messages as of `data/chat.py`.
-      images: for each conversation the pictures that it mentions, in order.
+      images: for each conversation the pictures and videos that it mentions, in order.
 
     Raises:
       BridgeError: pictures that cannot be read, parts that are none, conversations
         that are too long.
     """
     engine.need("chat", "vlm")
-    seen = inputs.grouped(images, engine.processor)
-    asked, names = [], []
-    for messages, pictures in zip(conversations, seen, strict=True):
-        grids = [picture.grid for picture in pictures]
-        row = engine.processor.render(messages, grids, answer=True)
-        asked.append(decode.Conversation(row, tuple(pictures)))
-        pixels = b"".join(picture.pixels.tobytes() for picture in pictures)
-        names.append(pixels + row.tokens.tobytes())
-    numbers = batching.numbers(names)[:, 0]
+    given = [
+        inputs.mentioned(some, looking.mentions(messages))
+        for messages, some in zip(conversations, images, strict=True)
+    ]
+    seen = inputs.grouped(given, engine.processor)
+    asked = [
+        conversation(engine, messages, pictures)
+        for messages, pictures in zip(conversations, seen, strict=True)
+    ]
+    numbers = batching.numbers([name(one) for one in asked])[:, 0]
     return decode.answers(engine, params, asked, choice, numbers)
+
+
+def conversation(
+    engine: Engine, messages: Sequence[chat.Message], pictures: Sequence[inputs.Picture]
+) -> decode.Conversation:
+    """Messages and their pictures, rendered, with the assistant's turn opened."""
+    row = engine.processor.render(messages, **inputs.grids(pictures), answer=True)
+    return decode.Conversation(row, tuple(pictures))
+
+
+def name(asked: decode.Conversation) -> bytes:
+    """What `batching.numbers` tells conversations apart by."""
+    pixels = b"".join(picture.pixels.tobytes() for picture in asked.pictures)
+    return pixels + asked.row.tokens.tobytes()

@@ -5,6 +5,7 @@ once; padding takes slots too and is kept out by `valid`, so rows of different l
 may be padded on either side.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import flax.struct
@@ -140,6 +141,63 @@ def admit(ring: RingCache, rows: jax.Array, new: KVCache) -> RingCache:
         values=tuple(map(put, ring.values, new.values)),
         valid=valid.at[place].set(new.valid, mode="drop"),
     )
+
+
+def resume(
+    keys: Sequence[jax.Array],
+    values: Sequence[jax.Array],
+    count: jax.Array,
+    batch: int,
+    room: int,
+) -> KVCache:
+    """A cache that goes on from what another held, the same in each row.
+
+    Args:
+      keys, values: per layer [K, P, D], of the first P slots.
+      count: int32 [], how many of these are real; the others are padding after them.
+      room: slots for what follows.
+    """
+    size = keys[0].shape[1]
+
+    def put(one: jax.Array) -> jax.Array:
+        wide = jnp.pad(one, ((0, 0), (0, room), (0, 0)))
+        return jnp.broadcast_to(wide[None], (batch, *wide.shape))
+
+    valid = jnp.arange(size + room) < count
+    return KVCache(
+        keys=tuple(map(put, keys)),
+        values=tuple(map(put, values)),
+        valid=jnp.broadcast_to(valid[None], (batch, size + room)),
+        length=jnp.asarray(size, jnp.int32),
+    )
+
+
+def packed(cache: KVCache, most: int) -> KVCache:
+    """The last `most` slots, all written, once padding has moved to the left."""
+    order = jnp.argsort(cache.valid, axis=1, stable=True)[:, -most:]
+
+    def move(one: jax.Array) -> jax.Array:
+        return jnp.take_along_axis(one, order[:, None, :, None], axis=2)
+
+    return cache.replace(
+        keys=tuple(map(move, cache.keys)),
+        values=tuple(map(move, cache.values)),
+        valid=jnp.take_along_axis(cache.valid, order, axis=1),
+    )
+
+
+def taken(
+    ring: RingCache, row: jax.Array, size: int
+) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+    """Keys and values [K, size, D] a layer of a row's tokens in order, then padding."""
+    capacity = ring.valid.shape[1]
+    aged = (ring.length + jnp.arange(capacity)) % capacity  # the oldest first
+    slots = aged[jnp.argsort(~ring.valid[row][aged], stable=True)[:size]]
+
+    def pick(one: jax.Array) -> jax.Array:
+        return jnp.take(jnp.take(one, row, axis=0), slots, axis=1)
+
+    return tuple(map(pick, ring.keys)), tuple(map(pick, ring.values))
 
 
 def next_positions(cache: KVCache, deltas: jax.Array, steps: int = 1) -> jax.Array:

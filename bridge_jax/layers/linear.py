@@ -17,6 +17,9 @@ Initialiser = Callable[..., jax.Array]
 # Names of the two factors that `lora.attach` leaves beside a kernel.
 LOW_RANK = ("kernel_down", "kernel_up")
 
+# Names of the scales that `int8.quantize` leaves beside a matrix.
+SCALES = {"kernel": "kernel_scale", "embedding": "embedding_scale"}
+
 fan_in_normal = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
 
 
@@ -41,7 +44,8 @@ def constrain(x: jax.Array, axes: Sequence[Axis]) -> jax.Array:
 class Dense(nn.Module):
     """y = x @ kernel (+ bias) over the last axis.
 
-    With two factors beside the kernel (see `lora`), y gets x @ down @ up, too.
+    With two factors beside the kernel (see `lora`), y gets x @ down @ up, too; with
+    scales beside it (see `int8`), its columns are that much larger.
 
     Leading axes are flattened to one: XLA on CPU takes 1.7x as long for the backward
     pass of a 3-D matmul as for the same work in 2-D.
@@ -69,6 +73,9 @@ class Dense(nn.Module):
         )
         flat = x.reshape(-1, width).astype(self.dtype)
         y = jnp.dot(flat, kernel.astype(self.dtype))
+        if self.has_variable("params", SCALES["kernel"]):
+            scale = self.get_variable("params", SCALES["kernel"])
+            y = (y * scale[None]).astype(self.dtype)
         if self.has_variable("params", LOW_RANK[0]):
             down, up = (self.get_variable("params", name) for name in LOW_RANK)
             y = y + flat @ down.astype(self.dtype) @ up.astype(self.dtype)
@@ -86,7 +93,10 @@ class Dense(nn.Module):
 
 
 class Embed(nn.Module):
-    """A table of vectors, [vocab, features]."""
+    """A table of vectors, [vocab, features].
+
+    With scales beside it (see `int8`), its rows are that much larger.
+    """
 
     num_embeddings: int
     features: int
@@ -107,7 +117,10 @@ class Embed(nn.Module):
 
     def __call__(self, ids: jax.Array) -> jax.Array:
         """ids [...] int -> [..., features]."""
-        return jnp.take(self.embedding, ids, axis=0).astype(self.dtype)
+        rows = jnp.take(self.embedding, ids, axis=0)
+        if (scale := self._scale()) is not None:
+            rows = rows * jnp.take(scale, ids, axis=0)[..., None]
+        return rows.astype(self.dtype)
 
     def attend(self, x: jax.Array) -> jax.Array:
         """Tied output head: x [..., features] -> float32 scores [..., vocab]."""
@@ -117,7 +130,15 @@ class Embed(nn.Module):
             self.embedding.astype(self.dtype).T,
             preferred_element_type=jnp.float32,
         )
+        if (scale := self._scale()) is not None:
+            scores = scores * scale[None]
         return scores.reshape(*x.shape[:-1], self.num_embeddings)
+
+    def _scale(self) -> jax.Array | None:
+        name = SCALES["embedding"]
+        if not self.has_variable("params", name):
+            return None
+        return self.get_variable("params", name)
 
 
 class Conv(nn.Module):

@@ -10,8 +10,10 @@ import pytest
 import bridge_jax
 from bridge_jax.checkpoint import weights_file
 from bridge_jax.core import trees
+from bridge_jax.data import instructions
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.inference import settings
+from bridge_jax.inference.model import Model
 from bridge_jax.models import build
 from bridge_jax.sharding import place
 
@@ -112,6 +114,21 @@ def folder(tmp_path_factory):
 def model(folder):
     """Two requests make a batch, so that all tests share a few programs."""
     return bridge_jax.load(folder, limits=settings.Limits(rows=2, images=2))
+
+
+@pytest.fixture(scope="module")
+def talker():
+    """The least model that talks of pictures; it neither looks first nor has a system
+    message, so prompts are short."""
+    part = PARTS["vlm"] | {"layers": 1}
+    bundle = build.build({"vlm": part})
+    plain = dataclasses.replace(instructions.SETS["short"], look_first=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(instructions.SETS, "plain", plain)
+        processor = processor_lib.Processor(processor_lib.Config(instructions="plain"))
+        assert processor.words is plain
+    layout = place.make({"data": 1}, devices=jax.local_devices()[:1])
+    return Model.of(bundle, random_params(bundle), processor, layout)
 
 
 @pytest.fixture(scope="session")

@@ -93,3 +93,35 @@ def test_a_mesh_is_over_the_devices_that_are_given(copy):
     assert model.engine.parts == 4
     leaves = jax.tree.leaves(model.params)
     assert {one for leaf in leaves for one in leaf.devices()} == set(some)
+
+
+def test_matrices_of_the_language_model_in_8_bits(copy):
+    """A quarter of the room, and nearly the same scores."""
+    path = copy(lambda name: name.startswith(("vlm/", "projector/")))
+    plain = bridge_jax.load(path)
+    small = bridge_jax.load(path, quantize="int8")
+    llm = small.params["vlm"]["llm"]
+    kernel = llm["layers_0"]["mlp"]["gate"]["kernel"]
+    assert kernel.dtype == llm["embed_tokens"]["embedding"].dtype == np.int8
+    leaves = jax.tree.leaves(small.params["vlm"]["vision"])
+    assert {leaf.dtype for leaf in leaves} == {np.dtype(np.float32)}
+    before, after = plain.parameter_bytes, small.parameter_bytes
+    assert before["projector"] == after["projector"]
+    assert before["vlm"] == sum(a.nbytes for a in jax.tree.leaves(plain.params["vlm"]))
+    words = sum(a.nbytes for a in jax.tree.leaves(plain.params["vlm"]["llm"]))
+    assert before["vlm"] - after["vlm"] > 0.7 * words
+    ids = np.arange(40, dtype=np.int32)[None]
+
+    @jax.jit
+    def scores(params):
+        positions = np.broadcast_to(ids, (3, 1, 40))
+        given = params, ids, positions, np.ones_like(ids)
+        hidden, _ = plain.engine.bundle.apply("vlm", *given)
+        return plain.engine.bundle.apply("vlm", params, hidden, method="logits")
+
+    one, other = scores(plain.params), scores(small.params)
+    assert 0 < np.abs(one - other).max() < 0.05 * np.abs(one).max()
+    again = small.with_params(small.params)
+    assert again.parameter_bytes == after
+    with pytest.raises(BridgeError, match="'int4' is neither None nor 'int8'"):
+        bridge_jax.load(path, quantize="int4")

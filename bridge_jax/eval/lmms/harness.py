@@ -236,7 +236,9 @@ def _answered(model, opened, chosen, seed) -> list[str]:
     """By `Model.chat`, which may look first, where that can ask it; others as is."""
     found: dict[int, str] = {}
     settings = dataclasses.asdict(
-        decode.Choice(chosen.max_new_tokens, chosen.temperature, seed + chosen.repeat)
+        decode.Choice(
+            chosen.max_new_tokens, chosen.temperature, seed=seed + chosen.repeat
+        )
     )
     plain = [i for i, one in enumerate(opened) if one.plain]
     others = [i for i, one in enumerate(opened) if not one.plain]

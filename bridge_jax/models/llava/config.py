@@ -86,7 +86,7 @@ class Config:
     def _tower(self) -> Any:
         return importlib.import_module(f"{ROOM}.towers.{self.tower}")
 
-    # What a key-value cache is made for (`kv_cache.Sizes`).
+    # What a key-value cache is made for (`kv_cache.Sizes`), and scores are of.
 
     @property
     def layers(self) -> int:
@@ -99,6 +99,10 @@ class Config:
     @property
     def head_dim(self) -> int:
         return self.llm.head_dim
+
+    @property
+    def vocab_size(self) -> int:
+        return self.llm.vocab_size
 
     @property
     def dtype(self) -> str:
