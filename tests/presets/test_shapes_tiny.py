@@ -153,5 +153,5 @@ def test_the_quickstart_from_end_to_end(tmp_path):
         leaves = trees.flatten(weights).values()
         assert all(np.isfinite(leaf).all() for leaf in leaves)
     terms = report.losses(tmp_path / "stage1").keys()
-    assert terms == {"loss", "sft", "sft_caption"}
+    assert terms == {"loss", "sft"}
     assert "report.html" in done.stdout
