@@ -21,6 +21,8 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.diffusion import schedules, targets
 
 Column = np.ndarray | jax.Array
+# (x [B, h, w, C], t float32 [B]) -> prediction [B, h, w, C]
+Denoise = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class Plan(NamedTuple):
@@ -38,6 +40,18 @@ class Plan(NamedTuple):
     def stochastic(self) -> bool:
         """Whether any step adds noise."""
         return bool(np.any(self.spread > 0))
+
+    def since(self, start: int) -> "Plan":
+        """The steps from `start` on, of which the first looks at none before it.
+
+        A multistep update without a step before it is the one whose two clean samples
+        are equal; nothing changes at start 0, which has none before it anyway.
+        """
+        cut = Plan(*(np.array(column[start:]) for column in self))
+        if len(cut.clean):
+            cut.clean[0] += cut.before[0]
+            cut.before[0] = 0.0
+        return cut
 
     def row(self, i: int) -> "Plan":
         """The coefficients of step i, as float32 scalars."""
@@ -113,12 +127,35 @@ def initial_noise(keys: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return normal(keys, 0, shape)
 
 
+def noised(
+    sampler: LinearSampler,
+    clean: jax.Array,
+    noise: jax.Array,
+    num_steps: int,
+    start: int,
+) -> jax.Array:
+    """Where sampling starts that leaves out the first `start` steps.
+
+    Args:
+      clean: [B, h, w, C], what is to be changed.
+      noise: of the same shape, as from `initial_noise`.
+      start: 0 for `noise` alone, `num_steps` for `clean` alone.
+    """
+    if start == 0:
+        return noise
+    if start == num_steps:
+        return clean
+    row = sampler.plan(num_steps).row(start)
+    return row.signal * clean + row.sigma * noise
+
+
 def sample(
     sampler: LinearSampler,
-    denoise: Callable[[jax.Array, jax.Array], jax.Array],
+    denoise: Denoise,
     x_init: jax.Array,
     keys: jax.Array,
     num_steps: int,
+    start: int = 0,
 ) -> jax.Array:
     """Draw clean samples.
 
@@ -129,21 +166,68 @@ def sample(
       x_init: [B, h, w, C], usually `initial_noise(keys, ...)`.
       keys: [B] random keys, see `image_keys`. Unused by deterministic samplers.
       num_steps: 1 to about the schedule's length.
+      start: how many of the steps are left out; `x_init` is then from `noised`.
 
     Returns:
       float32 [B, h, w, C].
     """
-    plan = sampler.plan(num_steps)
-    rows = Plan(*(jnp.asarray(column, jnp.float32) for column in plan))
+    plan = sampler.plan(num_steps).since(start)
+    advance = _stepper(sampler, denoise, keys, plan.stochastic)
+    steps = _rows(plan), jnp.arange(start, num_steps)
+    final, _ = jax.lax.scan(advance, begin(x_init), steps)
+    return final.x
+
+
+def begin(x_init: jax.Array) -> State:
+    """The state before the first step."""
     x_init = x_init.astype(jnp.float32)
+    return State(x_init, jnp.zeros_like(x_init))
+
+
+def sample_part(
+    sampler: LinearSampler,
+    denoise: Denoise,
+    state: State,
+    keys: jax.Array,
+    num_steps: int,
+    first: jax.Array,
+    stop: jax.Array,
+    start: int = 0,
+) -> State:
+    """Some of the steps of `sample`, for callers who want to look in between.
+
+    The bounds are no part of the program, so one serves every part. Parts that follow
+    each other compute what `sample` computes.
+
+    Args:
+      state: from `begin`, or from the part before.
+      first, stop: int32 scalars; steps first .. stop - 1 of the num_steps - start.
+    """
+    plan = sampler.plan(num_steps).since(start)
+    advance = _stepper(sampler, denoise, keys, plan.stochastic)
+    rows = _rows(plan)
+
+    def one(i: jax.Array, state: State) -> State:
+        row = Plan(*(column[i] for column in rows))
+        return advance(state, (row, i + start))[0]
+
+    return jax.lax.fori_loop(first, stop, one, state)
+
+
+def _stepper(
+    sampler: LinearSampler, denoise: Denoise, keys: jax.Array, stochastic: bool
+) -> Callable[[State, tuple[Plan, jax.Array]], tuple[State, None]]:
+    """(state, (row, number of the step)) -> (state after it, nothing)."""
 
     def advance(state: State, inputs: tuple[Plan, jax.Array]):
         row, i = inputs
-        t = jnp.full((x_init.shape[0],), row.timesteps)
+        t = jnp.full((state.x.shape[0],), row.timesteps)
         output = denoise(state.x, t).astype(jnp.float32)
-        noise = normal(keys, i + 1, x_init.shape[1:]) if plan.stochastic else None
+        noise = normal(keys, i + 1, state.x.shape[1:]) if stochastic else None
         return sampler.step(row, state, output, noise), None
 
-    start = State(x_init, jnp.zeros_like(x_init))
-    final, _ = jax.lax.scan(advance, start, (rows, jnp.arange(num_steps)))
-    return final.x
+    return advance
+
+
+def _rows(plan: Plan) -> Plan:
+    return Plan(*(jnp.asarray(column, jnp.float32) for column in plan))

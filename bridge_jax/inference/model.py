@@ -19,6 +19,7 @@ from bridge_jax.inference import (
     decode,
     inputs,
     looking,
+    watching,
 )
 from bridge_jax.inference import edit as edit_lib
 from bridge_jax.inference import embed as embed_lib
@@ -230,22 +231,43 @@ class Model:
         return [caption.text for caption in found]
 
     def generate(
-        self, prompts: Sequence[str], *, images_per_prompt: int = 1, **choices: Any
+        self,
+        prompts: Sequence[str],
+        *,
+        images_per_prompt: int = 1,
+        previews: watching.Previews | None = None,
+        preview_every: int = watching.EVERY,
+        **choices: Any,
     ) -> list[Drawing]:
         """Draw pictures of prompts.
 
         Args:
           prompts: N texts.
           images_per_prompt: n, pictures of each.
-          **choices: seed, sampler, steps, guidance, rescale, condition, mask, bert and
-            rewrite: see `settings.Settings`.
+          previews: called as `previews(step, steps, images)` after every
+            `preview_every` steps but the last ones, in the thread that calls this.
+            `images` are uint8 [m, h, w, 3], what the m pictures of the batch that is
+            being drawn will be, as far as can be told: N * n in the order of the
+            results, or fewer at once above `Limits.images` or of several sizes. The
+            longer side has at most 256 pixels (32 latents). What it raises ends the
+            work and comes out of here. The drawn pictures are the same with it or
+            without; it costs a small decoding each time, and the device waits for it.
+          preview_every: steps; any number runs the same programs.
+          **choices: seed, sampler, steps, guidance, rescale, condition, mask, bert,
+            rewrite, negative and size: see `settings.Settings`. The last two are for
+            all prompts, or lists of one for each.
 
         Returns:
           N drawings with `images` uint8 [n, H, W, 3].
         """
-        settings = settings_lib.make(choices)
         return generate_lib.generate(
-            self.engine, self.params, prompts, images_per_prompt, settings
+            self.engine,
+            self.params,
+            prompts,
+            images_per_prompt,
+            choices,
+            previews,
+            preview_every,
         )
 
     def edit(
@@ -254,6 +276,8 @@ class Model:
         instructions: Sequence[str],
         *,
         images_per_edit: int = 1,
+        previews: watching.Previews | None = None,
+        preview_every: int = watching.EVERY,
         **choices: Any,
     ) -> list[Edited]:
         """Edit pictures.
@@ -262,18 +286,23 @@ class Model:
           images: N pictures.
           instructions: N texts, what is to change in each.
           images_per_edit: n, pictures of each edit.
-          **choices: as for `generate`; the caption is always written by the LLM.
+          previews, preview_every: as for `generate`.
+          **choices: as for `generate`, and strength; the caption is always written by
+            the LLM. A size may be "source", too: the source's aspect ratio, as nearly
+            as the decoder allows, with about the area of its own size.
 
         Returns:
           N edits with `images` uint8 [n, H, W, 3].
         """
-        if not choices.get("rewrite", True):
-            raise BridgeError(
-                "an edit cannot do without rewrite: the LLM must imagine the result"
-            )
-        settings = settings_lib.make(choices, bert="caption")
         return edit_lib.edit(
-            self.engine, self.params, images, instructions, images_per_edit, settings
+            self.engine,
+            self.params,
+            images,
+            instructions,
+            images_per_edit,
+            choices,
+            previews,
+            preview_every,
         )
 
     def embed(

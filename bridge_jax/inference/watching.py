@@ -1,0 +1,78 @@
+"""Looking at pictures while they are drawn: a program in parts, run by the host.
+
+`paint.paint` runs all steps as one program. Here the same steps run a few at a time,
+and between them what is predicted of the clean pictures is decoded and shown. The parts
+are plain calls from whatever thread draws; nothing calls back out of a program.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from bridge_jax.core.errors import Mistakes
+from bridge_jax.core.types import Params
+from bridge_jax.inference import inputs, paint
+from bridge_jax.inference.engine import Engine
+from bridge_jax.inference.settings import Settings
+
+# (steps taken, steps in all, uint8 [n, H, W, 3])
+Previews = Callable[[int, int, np.ndarray], None]
+EVERY = 5
+LONGEST = 32  # latents along a preview's longer side: 256 pixels as published
+
+
+@dataclasses.dataclass(frozen=True)
+class Watch:
+    """Who looks, and every how many steps."""
+
+    show: Previews
+    every: int = EVERY
+
+    def painted(
+        self,
+        engine: Engine,
+        params: Params,
+        batch: Mapping[str, Any],
+        shared: Mapping[str, Any],
+        settings: Settings,
+        count: int,
+    ) -> np.ndarray:
+        """What `paint.paint` gives, the first `count` shown on the way.
+
+        Whatever `show` raises ends the work there and goes to the caller.
+        """
+        static = settings.sampling
+        names = ("sampler", "steps", "size", "start")
+        some = {name: static[name] for name in names}
+        state = engine.advance(paint.begin, params, batch, shared, **some)
+        steps = settings.steps - settings.start
+        for first in range(0, steps, self.every):
+            stop = min(first + self.every, steps)
+            bounds = {"first": np.int32(first), "stop": np.int32(stop)}
+            state = engine.advance(
+                paint.go_on,
+                params,
+                {**batch, "state": state},
+                {**shared, **bounds},
+                **static,
+            )
+            if stop < steps:
+                latents = {"latents": state.x0}
+                seen = engine.run(paint.reveal, params, latents, {}, longest=LONGEST)
+                self.show(stop, steps, np.asarray(seen)[:count])
+        latents = {"latents": state.x}
+        return engine.run(paint.reveal, params, latents, {}, longest=math.inf)
+
+
+def watch(previews: Previews | None, preview_every: int) -> Watch | None:
+    """The `Watch` of keyword arguments. Raises BridgeError for those that cannot be."""
+    mistakes = Mistakes()
+    with mistakes:
+        inputs.positive(preview_every, "preview_every")
+    if not (previews is None or callable(previews)):
+        mistakes.add(f"previews {previews!r:.60} is no function")
+    mistakes.end()
+    return Watch(previews, preview_every) if previews else None
