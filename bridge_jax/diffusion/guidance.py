@@ -8,45 +8,55 @@ import jax.numpy as jnp
 
 # (x [B, h, w, C], t float32 [B], condition with leading axis B) -> prediction
 Denoiser = Callable[[jax.Array, jax.Array, Any], jax.Array]
+Number = float | jax.Array  # a scalar, which may be traced
 
 
-def guide(unconditional: jax.Array, conditional: jax.Array, scale: float) -> jax.Array:
+def guide(unconditional: jax.Array, conditional: jax.Array, scale: Number) -> jax.Array:
     """unconditional + scale (conditional - unconditional)."""
     return unconditional + scale * (conditional - unconditional)
 
 
-def rescale(guided: jax.Array, conditional: jax.Array, amount: float) -> jax.Array:
+def rescale(
+    guided: jax.Array,
+    conditional: jax.Array,
+    amount: Number,
+    rest: Number | None = None,
+) -> jax.Array:
     """Pull a guided prediction's contrast back towards the conditional one's.
 
     Each sample's standard deviation (unbiased, over all but the batch axis) is set to
     the conditional's, then mixed with the untouched guided prediction: `amount` 0 keeps
-    the latter, 1 the former (Lin et al. 2024, section 3.4; they advise 0.7).
+    the latter, 1 the former (Lin et al. 2024, section 3.4; they advise 0.7). `rest` is
+    1 - amount, from whoever knows it better than its float32 digits tell.
     """
+    rest = 1 - amount if rest is None else rest
     axes = tuple(range(1, guided.ndim))
     wanted = jnp.std(conditional, axis=axes, ddof=1, keepdims=True)
     found = jnp.std(guided, axis=axes, ddof=1, keepdims=True)
-    return amount * guided * (wanted / found) + (1 - amount) * guided
+    return amount * guided * (wanted / found) + rest * guided
 
 
 def classifier_free(
     denoise: Denoiser,
     unconditional: Any,
     conditional: Any,
-    scale: float,
-    rescale_amount: float = 0.0,
+    scale: Number,
+    rescale_amount: Number = 0.0,
+    rescale_rest: Number | None = None,
 ) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """A denoiser of (x, t) that runs both conditions as one batch of 2B.
 
     The unconditional half comes FIRST, then the conditional one, as in the reference
     pipeline. Both conditions are pytrees with leading axis B. At scale 1 the guided
-    prediction is the conditional one and the other half is not computed.
+    prediction is the conditional one and the other half is not computed. Traced numbers
+    are never taken for that 1, nor for an amount of 0.
 
     Args:
       denoise: returns the prediction only, learned variances already split off.
       scale: guidance scale; the reference's default is 6.
-      rescale_amount: 0 for plain guidance, see `rescale`.
+      rescale_amount, rescale_rest: 0 for plain guidance, see `rescale`.
     """
-    if scale == 1.0:
+    if not isinstance(scale, jax.Array) and scale == 1:
         return lambda x, t: denoise(x, t, conditional)
     both = jax.tree.map(
         lambda first, second: jnp.concatenate([first, second]),
@@ -58,8 +68,8 @@ def classifier_free(
         output = denoise(jnp.concatenate([x, x]), jnp.concatenate([t, t]), both)
         without, with_text = jnp.split(output, 2)
         mixed = guide(without, with_text, scale)
-        if rescale_amount:
-            mixed = rescale(mixed, with_text, rescale_amount)
+        if isinstance(rescale_amount, jax.Array) or rescale_amount:
+            mixed = rescale(mixed, with_text, rescale_amount, rescale_rest)
         return mixed
 
     return guided

@@ -127,26 +127,17 @@ def initial_noise(keys: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return normal(keys, 0, shape)
 
 
-def noised(
-    sampler: LinearSampler,
-    clean: jax.Array,
-    noise: jax.Array,
-    num_steps: int,
-    start: int,
-) -> jax.Array:
-    """Where sampling starts that leaves out the first `start` steps.
+def mixture(sampler: LinearSampler, num_steps: int, start: int) -> tuple[float, float]:
+    """Shares (of what is to be changed, of noise) where the step `start` begins.
 
-    Args:
-      clean: [B, h, w, C], what is to be changed.
-      noise: of the same shape, as from `initial_noise`.
-      start: 0 for `noise` alone, `num_steps` for `clean` alone.
+    From 0 and 1 at start 0 to 1 and 0 at start `num_steps`.
     """
     if start == 0:
-        return noise
+        return 0.0, 1.0
     if start == num_steps:
-        return clean
-    row = sampler.plan(num_steps).row(start)
-    return row.signal * clean + row.sigma * noise
+        return 1.0, 0.0
+    plan = sampler.plan(num_steps)
+    return float(plan.signal[start]), float(plan.sigma[start])
 
 
 def sample(
@@ -166,14 +157,15 @@ def sample(
       x_init: [B, h, w, C], usually `initial_noise(keys, ...)`.
       keys: [B] random keys, see `image_keys`. Unused by deterministic samplers.
       num_steps: 1 to about the schedule's length.
-      start: how many of the steps are left out; `x_init` is then from `noised`.
+      start: how many of the steps are left out; `x_init` is then as of `mixture`.
 
     Returns:
       float32 [B, h, w, C].
     """
     plan = sampler.plan(num_steps).since(start)
     advance = _stepper(sampler, denoise, keys, plan.stochastic)
-    steps = _rows(plan), jnp.arange(start, num_steps)
+    rows = Plan(*(jnp.asarray(column, jnp.float32) for column in plan))
+    steps = rows, jnp.arange(start, num_steps)
     final, _ = jax.lax.scan(advance, begin(x_init), steps)
     return final.x
 
@@ -189,26 +181,28 @@ def sample_part(
     denoise: Denoise,
     state: State,
     keys: jax.Array,
-    num_steps: int,
+    table: Plan,
     first: jax.Array,
     stop: jax.Array,
-    start: int = 0,
+    start: jax.Array,
+    stochastic: bool,
 ) -> State:
     """Some of the steps of `sample`, for callers who want to look in between.
 
-    The bounds are no part of the program, so one serves every part. Parts that follow
-    each other compute what `sample` computes.
+    Coefficients and bounds are arrays: one program serves every part of any number of
+    steps. Parts that follow each other compute what `sample` computes.
 
     Args:
       state: from `begin`, or from the part before.
-      first, stop: int32 scalars; steps first .. stop - 1 of the num_steps - start.
+      table: float32 coefficients of `plan(num_steps).since(start)`; rows may follow.
+      first, stop: int32 scalars; steps first .. stop - 1 of those in the table.
+      start: int32 scalar, how many steps were left out.
+      stochastic: whether the plan is.
     """
-    plan = sampler.plan(num_steps).since(start)
-    advance = _stepper(sampler, denoise, keys, plan.stochastic)
-    rows = _rows(plan)
+    advance = _stepper(sampler, denoise, keys, stochastic)
 
     def one(i: jax.Array, state: State) -> State:
-        row = Plan(*(column[i] for column in rows))
+        row = Plan(*(column[i] for column in table))
         return advance(state, (row, i + start))[0]
 
     return jax.lax.fori_loop(first, stop, one, state)
@@ -227,7 +221,3 @@ def _stepper(
         return sampler.step(row, state, output, noise), None
 
     return advance
-
-
-def _rows(plan: Plan) -> Plan:
-    return Plan(*(jnp.asarray(column, jnp.float32) for column in plan))

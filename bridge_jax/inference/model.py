@@ -27,6 +27,7 @@ from bridge_jax.inference import explain as explain_lib
 from bridge_jax.inference import generate as generate_lib
 from bridge_jax.inference import likelihood as likelihood_lib
 from bridge_jax.inference import settings as settings_lib
+from bridge_jax.inference import story as story_lib
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.results import Answer, Drawing, Edited, Likelihood
 from bridge_jax.models import bundle as bundle_lib
@@ -304,6 +305,10 @@ class Model:
             previews,
             preview_every,
         )
+
+    def story(self, made: Drawing | Edited) -> dict[str, str]:
+        """How pictures were made, by name: what the command line writes into PNGs."""
+        return story_lib.of(made, self.params)
 
     def embed(
         self,

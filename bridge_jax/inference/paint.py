@@ -88,11 +88,12 @@ def paint(
       size: of the pictures, None for the decoder's own.
       start: how many steps are left out.
     """
-    noise = _start(bundle, batch, shared, sampler, steps, size, start)
+    made = samplers.load(sampler)
+    shares = sampling.mixture(made, steps, start)
+    noise = _start(bundle, batch, shared, size, start > 0, *shares)
     guided = _guided(bundle, params, batch, shared, guidance, rescale)
-    latents = sampling.sample(
-        samplers.load(sampler), guided, noise, _keys(batch, shared), steps, start
-    )
+    keys = _keys(batch, shared)
+    latents = sampling.sample(made, guided, noise, keys, steps, start)
     return _decode(bundle, params, latents)
 
 
@@ -102,14 +103,17 @@ def begin(
     batch: Mapping[str, Any],
     shared: Mapping[str, Any],
     *,
-    sampler: str,
-    steps: int,
     size: tuple[int, int] | None,
-    start: int,
+    mixed: bool,
 ) -> sampling.State:
-    """Program: the state before the first step; arguments as of `paint`."""
+    """Program: the state before the first step; arguments as of `paint`.
+
+    Where there is a source (`mixed`), it and the noise have shares shared["signal"] and
+    shared["sigma"].
+    """
     del params
-    return sampling.begin(_start(bundle, batch, shared, sampler, steps, size, start))
+    shares = shared["signal"], shared["sigma"]
+    return sampling.begin(_start(bundle, batch, shared, size, mixed, *shares))
 
 
 def go_on(
@@ -119,26 +123,29 @@ def go_on(
     shared: Mapping[str, Any],
     *,
     sampler: str,
-    steps: int,
-    guidance: float,
-    rescale: float,
-    size: tuple[int, int] | None,
-    start: int,
+    stochastic: bool,
+    guided: bool,
+    rescaled: bool,
 ) -> sampling.State:
-    """Program: steps shared["first"] .. shared["stop"] - 1 from batch["state"] on.
+    """Program: some steps from batch["state"] on, any part of any number of them.
 
-    Other arguments as of `paint`.
+    Args:
+      batch: as of `paint`, and state.
+      shared: as of `paint`; table, first, stop, start as of `sampling.sample_part`;
+        scale, amount, rest of guidance.
     """
-    del size
+    scale = shared["scale"] if guided else 1.0
+    amount, rest = (shared["amount"], shared["rest"]) if rescaled else (0.0, None)
     return sampling.sample_part(
         samplers.load(sampler),
-        _guided(bundle, params, batch, shared, guidance, rescale),
+        _guided(bundle, params, batch, shared, scale, amount, rest),
         batch["state"],
         _keys(batch, shared),
-        steps,
+        shared["table"],
         shared["first"],
         shared["stop"],
-        start,
+        shared["start"],
+        stochastic,
     )
 
 
@@ -170,19 +177,17 @@ def _start(
     bundle: bundle_lib.Bundle,
     batch: Mapping[str, Any],
     shared: Mapping[str, Any],
-    sampler: str,
-    steps: int,
     size: tuple[int, int] | None,
-    start: int,
+    mixed: bool,
+    signal: guidance_lib.Number,
+    sigma: guidance_lib.Number,
 ) -> jax.Array:
+    """Noise, or the source under noise: float32 [B, h, w, C]."""
     config, factor = bundle["dit"].config, bundle["vae"].config.factor
     sides = (config.input_size,) * 2 if size is None else [s // factor for s in size]
     shape = (*sides, config.in_channels)
     noise = sampling.initial_noise(_keys(batch, shared), shape)
-    if start == 0:
-        return noise
-    made = samplers.load(sampler)
-    return sampling.noised(made, batch["source"], noise, steps, start)
+    return signal * batch["source"] + sigma * noise if mixed else noise
 
 
 def _keys(batch: Mapping[str, Any], shared: Mapping[str, Any]) -> jax.Array:
@@ -194,8 +199,9 @@ def _guided(
     params: Params,
     batch: Mapping[str, Any],
     shared: Mapping[str, Any],
-    guidance: float,
-    rescale: float,
+    scale: guidance_lib.Number,
+    amount: guidance_lib.Number,
+    rest: guidance_lib.Number | None = None,
 ) -> sampling.Denoise:
     """The decoder under guidance: (x, t) -> prediction."""
     config = bundle["dit"].config
@@ -210,7 +216,7 @@ def _guided(
         {**shared, **batch}["unconditional"],
         wanted,
     )
-    return guidance_lib.classifier_free(denoise, unwanted, wanted, guidance, rescale)
+    return guidance_lib.classifier_free(denoise, unwanted, wanted, scale, amount, rest)
 
 
 def _decode(bundle: bundle_lib.Bundle, params: Params, latents: jax.Array) -> jax.Array:
