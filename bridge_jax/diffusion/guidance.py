@@ -16,24 +16,17 @@ def guide(unconditional: jax.Array, conditional: jax.Array, scale: Number) -> ja
     return unconditional + scale * (conditional - unconditional)
 
 
-def rescale(
-    guided: jax.Array,
-    conditional: jax.Array,
-    amount: Number,
-    rest: Number | None = None,
-) -> jax.Array:
+def rescale(guided: jax.Array, conditional: jax.Array, amount: float) -> jax.Array:
     """Pull a guided prediction's contrast back towards the conditional one's.
 
     Each sample's standard deviation (unbiased, over all but the batch axis) is set to
     the conditional's, then mixed with the untouched guided prediction: `amount` 0 keeps
-    the latter, 1 the former (Lin et al. 2024, section 3.4; they advise 0.7). `rest` is
-    1 - amount, from whoever knows it better than its float32 digits tell.
+    the latter, 1 the former (Lin et al. 2024, section 3.4; they advise 0.7).
     """
-    rest = 1 - amount if rest is None else rest
     axes = tuple(range(1, guided.ndim))
     wanted = jnp.std(conditional, axis=axes, ddof=1, keepdims=True)
     found = jnp.std(guided, axis=axes, ddof=1, keepdims=True)
-    return amount * guided * (wanted / found) + rest * guided
+    return amount * guided * (wanted / found) + (1 - amount) * guided
 
 
 def classifier_free(
@@ -41,20 +34,19 @@ def classifier_free(
     unconditional: Any,
     conditional: Any,
     scale: Number,
-    rescale_amount: Number = 0.0,
-    rescale_rest: Number | None = None,
+    rescale_amount: float = 0.0,
 ) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """A denoiser of (x, t) that runs both conditions as one batch of 2B.
 
     The unconditional half comes FIRST, then the conditional one, as in the reference
     pipeline. Both conditions are pytrees with leading axis B. At scale 1 the guided
-    prediction is the conditional one and the other half is not computed. Traced numbers
-    are never taken for that 1, nor for an amount of 0.
+    prediction is the conditional one and the other half is not computed; a traced
+    number is never taken for that 1.
 
     Args:
       denoise: returns the prediction only, learned variances already split off.
       scale: guidance scale; the reference's default is 6.
-      rescale_amount, rescale_rest: 0 for plain guidance, see `rescale`.
+      rescale_amount: 0 for plain guidance, see `rescale`.
     """
     if not isinstance(scale, jax.Array) and scale == 1:
         return lambda x, t: denoise(x, t, conditional)
@@ -68,8 +60,8 @@ def classifier_free(
         output = denoise(jnp.concatenate([x, x]), jnp.concatenate([t, t]), both)
         without, with_text = jnp.split(output, 2)
         mixed = guide(without, with_text, scale)
-        if isinstance(rescale_amount, jax.Array) or rescale_amount:
-            mixed = rescale(mixed, with_text, rescale_amount, rescale_rest)
+        if rescale_amount:
+            mixed = rescale(mixed, with_text, rescale_amount)
         return mixed
 
     return guided

@@ -125,20 +125,20 @@ def go_on(
     sampler: str,
     stochastic: bool,
     guided: bool,
-    rescaled: bool,
+    rescale: float,
 ) -> sampling.State:
     """Program: some steps from batch["state"] on, any part of any number of them.
 
     Args:
       batch: as of `paint`, and state.
       shared: as of `paint`; table, first, stop, start as of `sampling.sample_part`;
-        scale, amount, rest of guidance.
+        scale of guidance, where it is `guided`.
+      rescale: as of `paint`; as an argument it would change the last bits.
     """
     scale = shared["scale"] if guided else 1.0
-    amount, rest = (shared["amount"], shared["rest"]) if rescaled else (0.0, None)
     return sampling.sample_part(
         samplers.load(sampler),
-        _guided(bundle, params, batch, shared, scale, amount, rest),
+        _guided(bundle, params, batch, shared, scale, rescale),
         batch["state"],
         _keys(batch, shared),
         shared["table"],
@@ -200,8 +200,7 @@ def _guided(
     batch: Mapping[str, Any],
     shared: Mapping[str, Any],
     scale: guidance_lib.Number,
-    amount: guidance_lib.Number,
-    rest: guidance_lib.Number | None = None,
+    rescale: float,
 ) -> sampling.Denoise:
     """The decoder under guidance: (x, t) -> prediction."""
     config = bundle["dit"].config
@@ -216,7 +215,7 @@ def _guided(
         {**shared, **batch}["unconditional"],
         wanted,
     )
-    return guidance_lib.classifier_free(denoise, unwanted, wanted, scale, amount, rest)
+    return guidance_lib.classifier_free(denoise, unwanted, wanted, scale, rescale)
 
 
 def _decode(bundle: bundle_lib.Bundle, params: Params, latents: jax.Array) -> jax.Array:

@@ -4,7 +4,7 @@
 and between them what is predicted of the clean pictures is decoded and shown. The parts
 are plain calls from whatever thread draws; nothing calls back out of a program. Numbers
 such as steps and guidance are arguments here: whatever is asked for, no program is
-compiled anew, but for sizes, samplers, and numbers of pictures.
+compiled anew, but for sizes, samplers, rescaling, and numbers of pictures.
 """
 
 import dataclasses
@@ -83,8 +83,6 @@ def _in_numbers(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
         "signal": signal,
         "sigma": sigma,
         "scale": settings.guidance,
-        "amount": settings.rescale,
-        "rest": 1 - settings.rescale,
     }
     numbers = {name: np.float32(value) for name, value in scalars.items()}
     numbers |= {"table": sampling.Plan(*table), "start": np.int32(start)}
@@ -92,7 +90,7 @@ def _in_numbers(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
         "sampler": settings.sampler,
         "stochastic": plan.stochastic,
         "guided": settings.guidance != 1,
-        "rescaled": settings.rescale > 0,
+        "rescale": settings.rescale,
     }
 
 
