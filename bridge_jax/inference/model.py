@@ -112,6 +112,15 @@ class Model:
           stop: a string, or several, at which an answer ends.
           logprobs: how many alternatives to tell beside each token of an answer, with
             natural log-probabilities; None for none at all.
+
+        Returns:
+          N answers.
+
+        >>> from bridge_jax.data import shapes_world
+        >>> seen = [shapes_world.Source("test")[i].image for i in range(4)]
+        >>> answers = model.chat(seen, ["what color is the background?"] * 4)
+        >>> [answer.text for answer in answers]
+        ['gray', 'purple', 'brown', 'green']
         """
         questions = inputs.texts(questions, "question")
         inputs.same_length(images, questions, "images and questions")
@@ -260,6 +269,20 @@ class Model:
 
         Returns:
           N drawings with `images` uint8 [n, H, W, 3].
+
+        >>> [drawing] = model.generate(["a red ring"], images_per_prompt=4, seed=1)
+        >>> drawing.images.shape, str(drawing.images.dtype)
+        ((4, 64, 64, 3), 'uint8')
+        >>> drawing.caption
+        'a large red ring top left, on a brown background'
+        >>> def show(step, steps, images):
+        ...     print(f"{step} of {steps}: {images.shape}")
+        >>> wide = {"size": (32, 48), "negative": "a blue ring", "steps": 4}
+        >>> looks = {"previews": show, "preview_every": 2}
+        >>> [drawing] = model.generate(["a ring"], **wide, **looks)
+        2 of 4: (1, 32, 48, 3)
+        >>> drawing.images.shape, drawing.settings.negative
+        ((1, 32, 48, 3), 'a blue ring')
         """
         return generate_lib.generate(
             self.engine,
@@ -294,6 +317,14 @@ class Model:
 
         Returns:
           N edits with `images` uint8 [n, H, W, 3].
+
+        >>> from bridge_jax.data import shapes_world
+        >>> source = shapes_world.Source("test")[0].image  # uint8 [64, 64, 3]
+        >>> [edited] = model.edit([source], ["set the background color to navy"])
+        >>> edited.images.shape
+        (1, 64, 64, 3)
+        >>> edited.caption
+        'a large red circle top left, a large white cross top, on a navy background'
         """
         return edit_lib.edit(
             self.engine,
@@ -315,7 +346,17 @@ class Model:
         images: Sequence[Any] | None = None,
         texts: Sequence[str] | None = None,
     ) -> np.ndarray:
-        """Embeddings of pictures or of texts: float32 [N, E], each of length 1."""
+        """Embeddings of pictures or of texts: float32 [N, E], each of length 1.
+
+        >>> from bridge_jax.data import shapes_world
+        >>> items = [shapes_world.Source("test")[i] for i in range(4)]
+        >>> pictures = model.embed(images=[item.image for item in items])
+        >>> texts = model.embed(texts=[item.caption() for item in items])
+        >>> pictures.shape, str(pictures.dtype)
+        ((4, 128), 'float32')
+        >>> (texts @ pictures.T).argmax(axis=1).tolist()  # what each text finds
+        [0, 1, 2, 3]
+        """
         if (images is None) == (texts is None):
             raise BridgeError("embed takes images or texts: give one of the two")
         if images is not None:
