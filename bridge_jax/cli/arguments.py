@@ -1,9 +1,11 @@
 """What several commands' arguments share: kinds of numbers, the machine, the model."""
 
 import argparse
+import functools
 import importlib
 import math
 import os
+import re
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -85,6 +87,14 @@ def number(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    value = number(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
 def add_machine(parser: argparse.ArgumentParser) -> None:
     """Flags about where the command computes; `start` obeys them."""
     group = parser.add_argument_group("machine")
@@ -156,6 +166,43 @@ def drawing(args: argparse.Namespace) -> dict[str, Any]:
         "steps": args.steps,
         "guidance": args.guidance,
     }
+
+
+def add_canvas(parser: argparse.ArgumentParser, *words: str) -> None:
+    """Flags of commands that draw what they are asked for; `canvas` gives keywords.
+
+    Args:
+      words: what --size may be beside HEIGHTxWIDTH.
+    """
+    parser.add_argument(
+        "--size",
+        type=functools.partial(_size, words),
+        metavar="HxW",
+        help=f"height and width in pixels{''.join(f', or {word!r}' for word in words)}"
+        " (default: what the decoder was trained at)",
+    )
+    parser.add_argument(
+        "--negative",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="what to draw away from; once for all, or once for each",
+    )
+
+
+def canvas(args: argparse.Namespace) -> dict[str, Any]:
+    """Keywords of `Model.generate` and `Model.edit` from the flags of `add_canvas`."""
+    negative = args.negative[0] if len(args.negative) == 1 else args.negative
+    return {"size": args.size} | ({"negative": negative} if args.negative else {})
+
+
+def _size(words: Sequence[str], text: str) -> tuple[int, int] | str:
+    if text in words:
+        return text
+    sides = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", text)
+    if not sides:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form 64x96")
+    return int(sides[1]), int(sides[2])
 
 
 def add_dtype(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,10 @@ The model first rewrites a prompt into a caption, which is printed, and then dra
     bridge generate "a red circle left of a blue square" -o out.png
     bridge generate "two stars" "a green ring" -n 4 -o grid.png
 
--o may be an existing folder, which then gets 0000.png, 0001.png, ...
+    bridge generate "a blue star" --size 64x96 --negative "a yellow star" -o wide.png
+
+-o may be an existing folder, which then gets 0000.png, 0001.png, ... A PNG carries, as
+text, everything that it was drawn from.
 """
 
 import argparse
@@ -25,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--force", action="store_true", help="replace what is there")
     arguments.add_drawing(parser)
+    arguments.add_canvas(parser)
     parser.add_argument(
         "--condition",
         choices=("queries", "text"),
@@ -50,10 +54,12 @@ def run(args: argparse.Namespace) -> None:
         condition=args.condition,
         rewrite=args.rewrite,
         **arguments.drawing(args),
+        **arguments.canvas(args),
     )
     for drawing in drawings:
         print(f"{drawing.prompt} -> {drawing.caption}")
         if drawing.note:
             print(f"  ({drawing.note})")
-    for path in target.save([drawing.images for drawing in drawings]):
+    stories = [model.story(drawing) for drawing in drawings]
+    for path in target.save([drawing.images for drawing in drawings], stories):
         print(path)

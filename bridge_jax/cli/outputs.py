@@ -7,11 +7,11 @@ import dataclasses
 import importlib.util
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from bridge_jax.core.errors import BridgeError
 
@@ -42,19 +42,31 @@ class Pictures:
         for path in self._paths():
             check_file(path, self.force)
 
-    def save(self, rows: Sequence[np.ndarray]) -> list[Path]:
+    def save(
+        self, rows: Sequence[np.ndarray], stories: Sequence[Mapping[str, str]] = ()
+    ) -> list[Path]:
         """Write rows of pictures uint8 [n, h, w, 3], and say where.
+
+        Args:
+          stories: how each row was made, which PNGs carry as text.
 
         Raises:
           BridgeError: the file system refuses.
         """
+        stories = stories or [{}] * len(rows)
+        told: list[Mapping[str, str]]
         if self.path.is_dir() or self.count == 1:
             pictures = [picture for row in rows for picture in row]
+            told = [
+                {**story, "picture": f"{i + 1} of {len(row)}"} if story else {}
+                for row, story in zip(rows, stories, strict=True)
+                for i in range(len(row))
+            ]
         else:
-            pictures = [grid(rows)]
+            pictures, told = [grid(rows)], [together(stories)]
         paths = self._paths()
-        for path, picture in zip(paths, pictures, strict=True):
-            _write(path, picture)
+        for path, picture, story in zip(paths, pictures, told, strict=True):
+            _write(path, picture, story)
         return paths
 
     def _paths(self) -> list[Path]:
@@ -140,8 +152,26 @@ def write_text(path: Path, text: str) -> None:
     _replace(path, lambda staged: staged.write_text(text))
 
 
-def _write(path: Path, picture: np.ndarray) -> None:
-    _replace(path, lambda staged: Image.fromarray(picture).save(staged))
+def together(stories: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The story of a sheet of several rows: what differs, a line a row."""
+    names = dict.fromkeys(name for story in stories for name in story)
+    values = {
+        name: [" ".join(story.get(name, "").split()) for story in stories]
+        for name in names
+    }
+    return {
+        name: found[0] if len(set(found)) == 1 else "\n".join(found)
+        for name, found in values.items()
+    }
+
+
+def _write(path: Path, picture: np.ndarray, story: Mapping[str, str]) -> None:
+    options = {}
+    if path.suffix.lower() == ".png":
+        options["pnginfo"] = chunks = PngImagePlugin.PngInfo()
+        for name, value in story.items():
+            chunks.add_text(name, value)
+    _replace(path, lambda staged: Image.fromarray(picture).save(staged, **options))
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:

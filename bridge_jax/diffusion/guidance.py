@@ -8,9 +8,10 @@ import jax.numpy as jnp
 
 # (x [B, h, w, C], t float32 [B], condition with leading axis B) -> prediction
 Denoiser = Callable[[jax.Array, jax.Array, Any], jax.Array]
+Number = float | jax.Array  # a scalar, which may be traced
 
 
-def guide(unconditional: jax.Array, conditional: jax.Array, scale: float) -> jax.Array:
+def guide(unconditional: jax.Array, conditional: jax.Array, scale: Number) -> jax.Array:
     """unconditional + scale (conditional - unconditional)."""
     return unconditional + scale * (conditional - unconditional)
 
@@ -32,21 +33,22 @@ def classifier_free(
     denoise: Denoiser,
     unconditional: Any,
     conditional: Any,
-    scale: float,
+    scale: Number,
     rescale_amount: float = 0.0,
 ) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """A denoiser of (x, t) that runs both conditions as one batch of 2B.
 
     The unconditional half comes FIRST, then the conditional one, as in the reference
     pipeline. Both conditions are pytrees with leading axis B. At scale 1 the guided
-    prediction is the conditional one and the other half is not computed.
+    prediction is the conditional one and the other half is not computed; a traced
+    number is never taken for that 1.
 
     Args:
       denoise: returns the prediction only, learned variances already split off.
       scale: guidance scale; the reference's default is 6.
       rescale_amount: 0 for plain guidance, see `rescale`.
     """
-    if scale == 1.0:
+    if not isinstance(scale, jax.Array) and scale == 1:
         return lambda x, t: denoise(x, t, conditional)
     both = jax.tree.map(
         lambda first, second: jnp.concatenate([first, second]),

@@ -21,6 +21,8 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.diffusion import schedules, targets
 
 Column = np.ndarray | jax.Array
+# (x [B, h, w, C], t float32 [B]) -> prediction [B, h, w, C]
+Denoise = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class Plan(NamedTuple):
@@ -38,6 +40,18 @@ class Plan(NamedTuple):
     def stochastic(self) -> bool:
         """Whether any step adds noise."""
         return bool(np.any(self.spread > 0))
+
+    def since(self, start: int) -> "Plan":
+        """The steps from `start` on, of which the first looks at none before it.
+
+        A multistep update without a step before it is the one whose two clean samples
+        are equal; nothing changes at start 0, which has none before it anyway.
+        """
+        cut = Plan(*(np.array(column[start:]) for column in self))
+        if len(cut.clean):
+            cut.clean[0] += cut.before[0]
+            cut.before[0] = 0.0
+        return cut
 
     def row(self, i: int) -> "Plan":
         """The coefficients of step i, as float32 scalars."""
@@ -113,12 +127,26 @@ def initial_noise(keys: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return normal(keys, 0, shape)
 
 
+def mixture(sampler: LinearSampler, num_steps: int, start: int) -> tuple[float, float]:
+    """Shares (of what is to be changed, of noise) where the step `start` begins.
+
+    From 0 and 1 at start 0 to 1 and 0 at start `num_steps`.
+    """
+    if start == 0:
+        return 0.0, 1.0
+    if start == num_steps:
+        return 1.0, 0.0
+    plan = sampler.plan(num_steps)
+    return float(plan.signal[start]), float(plan.sigma[start])
+
+
 def sample(
     sampler: LinearSampler,
-    denoise: Callable[[jax.Array, jax.Array], jax.Array],
+    denoise: Denoise,
     x_init: jax.Array,
     keys: jax.Array,
     num_steps: int,
+    start: int = 0,
 ) -> jax.Array:
     """Draw clean samples.
 
@@ -129,21 +157,67 @@ def sample(
       x_init: [B, h, w, C], usually `initial_noise(keys, ...)`.
       keys: [B] random keys, see `image_keys`. Unused by deterministic samplers.
       num_steps: 1 to about the schedule's length.
+      start: how many of the steps are left out; `x_init` is then as of `mixture`.
 
     Returns:
       float32 [B, h, w, C].
     """
-    plan = sampler.plan(num_steps)
+    plan = sampler.plan(num_steps).since(start)
+    advance = _stepper(sampler, denoise, keys, plan.stochastic)
     rows = Plan(*(jnp.asarray(column, jnp.float32) for column in plan))
+    steps = rows, jnp.arange(start, num_steps)
+    final, _ = jax.lax.scan(advance, begin(x_init), steps)
+    return final.x
+
+
+def begin(x_init: jax.Array) -> State:
+    """The state before the first step."""
     x_init = x_init.astype(jnp.float32)
+    return State(x_init, jnp.zeros_like(x_init))
+
+
+def sample_part(
+    sampler: LinearSampler,
+    denoise: Denoise,
+    state: State,
+    keys: jax.Array,
+    table: Plan,
+    first: jax.Array,
+    stop: jax.Array,
+    start: jax.Array,
+    stochastic: bool,
+) -> State:
+    """Some of the steps of `sample`, for callers who want to look in between.
+
+    Coefficients and bounds are arrays: one program serves every part of any number of
+    steps. Parts that follow each other compute what `sample` computes.
+
+    Args:
+      state: from `begin`, or from the part before.
+      table: float32 coefficients of `plan(num_steps).since(start)`; rows may follow.
+      first, stop: int32 scalars; steps first .. stop - 1 of those in the table.
+      start: int32 scalar, how many steps were left out.
+      stochastic: whether the plan is.
+    """
+    advance = _stepper(sampler, denoise, keys, stochastic)
+
+    def one(i: jax.Array, state: State) -> State:
+        row = Plan(*(column[i] for column in table))
+        return advance(state, (row, i + start))[0]
+
+    return jax.lax.fori_loop(first, stop, one, state)
+
+
+def _stepper(
+    sampler: LinearSampler, denoise: Denoise, keys: jax.Array, stochastic: bool
+) -> Callable[[State, tuple[Plan, jax.Array]], tuple[State, None]]:
+    """(state, (row, number of the step)) -> (state after it, nothing)."""
 
     def advance(state: State, inputs: tuple[Plan, jax.Array]):
         row, i = inputs
-        t = jnp.full((x_init.shape[0],), row.timesteps)
+        t = jnp.full((state.x.shape[0],), row.timesteps)
         output = denoise(state.x, t).astype(jnp.float32)
-        noise = normal(keys, i + 1, x_init.shape[1:]) if plan.stochastic else None
+        noise = normal(keys, i + 1, state.x.shape[1:]) if stochastic else None
         return sampler.step(row, state, output, noise), None
 
-    start = State(x_init, jnp.zeros_like(x_init))
-    final, _ = jax.lax.scan(advance, start, (rows, jnp.arange(num_steps)))
-    return final.x
+    return advance

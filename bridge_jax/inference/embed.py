@@ -63,14 +63,15 @@ def embedding(
     return seen.embedding(modality)
 
 
-def fingerprint(params: Params) -> str:
+def fingerprint(params: Params, parts: Sequence[str] = PARTS) -> str:
     """What tells vectors of different models apart: hex digits.
 
-    Reads a few values of every parameter that an embedding depends on; training
-    changes all of them, and a full hash of a large model would take a minute.
+    Reads a few values of every parameter that an embedding depends on, or of other
+    parts; training changes all of them, and a full hash of a large model would take a
+    minute.
     """
     digest = hashlib.sha256()
-    used = {name: params[name] for name in PARTS if name in params}
+    used = {name: params[name] for name in parts if name in params}
     for path, leaf in sorted(trees.flatten(used).items()):
         few = leaf.ravel()[:_SAMPLE]
         digest.update(f"{path}{leaf.shape}".encode())

@@ -1,13 +1,23 @@
 """Prompts to pictures: the LLM states of a caption, aligned, condition the decoder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from bridge_jax.core.errors import Mistakes
 from bridge_jax.core.types import Params
 from bridge_jax.data import processor as processor_lib
-from bridge_jax.inference import batching, captions, inputs, paint
+from bridge_jax.inference import (
+    batching,
+    captions,
+    draw,
+    inputs,
+    paint,
+    sizes,
+    watching,
+)
+from bridge_jax.inference import settings as settings_lib
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.results import Caption, Drawing
 from bridge_jax.inference.settings import Settings
@@ -18,24 +28,41 @@ def generate(
     params: Params,
     prompts: Sequence[str],
     images_per_prompt: int,
-    settings: Settings,
+    choices: Mapping[str, Any],
+    previews: watching.Previews | None = None,
+    preview_every: int = watching.EVERY,
 ) -> list[Drawing]:
     """Draw each prompt; see `model.Model.generate`."""
-    prompts = inputs.texts(prompts, "prompt")
-    inputs.positive(images_per_prompt, "images_per_prompt")
-    engine.need("draw", *paint.PARTS[settings.condition])
-    if settings.rewrite:
+    mistakes, texts = Mistakes(), []
+    with mistakes:
+        texts = inputs.texts(prompts, "prompt")
+    with mistakes:
+        inputs.positive(images_per_prompt, "images_per_prompt")
+    with mistakes:
+        watch = watching.watch(previews, preview_every)
+    with mistakes:
+        settings = settings_lib.each(choices, len(texts))
+        mistakes.add(*sizes.problems(engine, settings))
+    if choices.get("strength", 1.0) != 1.0:
+        mistakes.add("strength is of edits: what is drawn has no source")
+    mistakes.end()
+    shared = settings[0]
+    engine.need("draw", *paint.PARTS[shared.condition])
+    draw.negatives_fit(engine.processor, settings)
+    if shared.rewrite:
         engine.need("rewrite prompts", "vlm")
-        wanted = captions.rewritten(engine, params, prompts)
+        wanted = captions.rewritten(engine, params, texts)
     else:
-        wanted = captions.own(engine.processor, prompts)
-    rows = Rows(engine.processor, prompts, wanted, settings)
-    names = [prompt.encode() for prompt in prompts]
+        wanted = captions.own(engine.processor, texts)
+    rows = Rows(engine.processor, texts, wanted, shared)
+    names = [prompt.encode() for prompt in texts]
     numbers = batching.numbers(names, images_per_prompt)
-    drawn = paint.pictures(engine, params, rows, numbers, settings)
+    drawn = draw.pictures(engine, params, rows, numbers, settings, watch=watch)
     return [
-        Drawing(prompt, caption.text, images, settings, caption.note)
-        for prompt, caption, images in zip(prompts, wanted, drawn, strict=True)
+        Drawing(prompt, caption.text, images, one, caption.note)
+        for prompt, caption, images, one in zip(
+            texts, wanted, drawn, settings, strict=True
+        )
     ]
 
 

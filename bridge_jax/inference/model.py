@@ -19,6 +19,7 @@ from bridge_jax.inference import (
     decode,
     inputs,
     looking,
+    watching,
 )
 from bridge_jax.inference import edit as edit_lib
 from bridge_jax.inference import embed as embed_lib
@@ -26,6 +27,7 @@ from bridge_jax.inference import explain as explain_lib
 from bridge_jax.inference import generate as generate_lib
 from bridge_jax.inference import likelihood as likelihood_lib
 from bridge_jax.inference import settings as settings_lib
+from bridge_jax.inference import story as story_lib
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.results import Answer, Drawing, Edited, Likelihood
 from bridge_jax.models import bundle as bundle_lib
@@ -110,6 +112,15 @@ class Model:
           stop: a string, or several, at which an answer ends.
           logprobs: how many alternatives to tell beside each token of an answer, with
             natural log-probabilities; None for none at all.
+
+        Returns:
+          N answers.
+
+        >>> from bridge_jax.data import shapes_world
+        >>> seen = [shapes_world.Source("test")[i].image for i in range(4)]
+        >>> answers = model.chat(seen, ["what color is the background?"] * 4)
+        >>> [answer.text for answer in answers]
+        ['gray', 'purple', 'brown', 'green']
         """
         questions = inputs.texts(questions, "question")
         inputs.same_length(images, questions, "images and questions")
@@ -230,22 +241,57 @@ class Model:
         return [caption.text for caption in found]
 
     def generate(
-        self, prompts: Sequence[str], *, images_per_prompt: int = 1, **choices: Any
+        self,
+        prompts: Sequence[str],
+        *,
+        images_per_prompt: int = 1,
+        previews: watching.Previews | None = None,
+        preview_every: int = watching.EVERY,
+        **choices: Any,
     ) -> list[Drawing]:
         """Draw pictures of prompts.
 
         Args:
           prompts: N texts.
           images_per_prompt: n, pictures of each.
-          **choices: seed, sampler, steps, guidance, rescale, condition, mask, bert and
-            rewrite: see `settings.Settings`.
+          previews: called as `previews(step, steps, images)` after every
+            `preview_every` steps but the last ones, in the thread that calls this.
+            `images` are uint8 [m, h, w, 3], what the m pictures of the batch that is
+            being drawn will be, as far as can be told: N * n in the order of the
+            results, or fewer at once above `Limits.images` or of several sizes. The
+            longer side has at most 256 pixels (32 latents). What it raises ends the
+            work and comes out of here. The drawn pictures are the same with it or
+            without; it costs a small decoding each time, and the device waits for it.
+          preview_every: steps; any number runs the same programs.
+          **choices: seed, sampler, steps, guidance, rescale, condition, mask, bert,
+            rewrite, negative and size: see `settings.Settings`. The last two are for
+            all prompts, or lists of one for each.
 
         Returns:
           N drawings with `images` uint8 [n, H, W, 3].
+
+        >>> [drawing] = model.generate(["a red ring"], images_per_prompt=4, seed=1)
+        >>> drawing.images.shape, str(drawing.images.dtype)
+        ((4, 64, 64, 3), 'uint8')
+        >>> drawing.caption
+        'a large red ring top left, on a brown background'
+        >>> def show(step, steps, images):
+        ...     print(f"{step} of {steps}: {images.shape}")
+        >>> wide = {"size": (32, 48), "negative": "a blue ring", "steps": 4}
+        >>> looks = {"previews": show, "preview_every": 2}
+        >>> [drawing] = model.generate(["a ring"], **wide, **looks)
+        2 of 4: (1, 32, 48, 3)
+        >>> drawing.images.shape, drawing.settings.negative
+        ((1, 32, 48, 3), 'a blue ring')
         """
-        settings = settings_lib.make(choices)
         return generate_lib.generate(
-            self.engine, self.params, prompts, images_per_prompt, settings
+            self.engine,
+            self.params,
+            prompts,
+            images_per_prompt,
+            choices,
+            previews,
+            preview_every,
         )
 
     def edit(
@@ -254,6 +300,8 @@ class Model:
         instructions: Sequence[str],
         *,
         images_per_edit: int = 1,
+        previews: watching.Previews | None = None,
+        preview_every: int = watching.EVERY,
         **choices: Any,
     ) -> list[Edited]:
         """Edit pictures.
@@ -262,26 +310,53 @@ class Model:
           images: N pictures.
           instructions: N texts, what is to change in each.
           images_per_edit: n, pictures of each edit.
-          **choices: as for `generate`; the caption is always written by the LLM.
+          previews, preview_every: as for `generate`.
+          **choices: as for `generate`, and strength; the caption is always written by
+            the LLM. A size may be "source", too: the source's aspect ratio, as nearly
+            as the decoder allows, with about the area of its own size.
 
         Returns:
           N edits with `images` uint8 [n, H, W, 3].
+
+        >>> from bridge_jax.data import shapes_world
+        >>> source = shapes_world.Source("test")[0].image  # uint8 [64, 64, 3]
+        >>> [edited] = model.edit([source], ["set the background color to navy"])
+        >>> edited.images.shape
+        (1, 64, 64, 3)
+        >>> edited.caption
+        'a large red circle top left, a large white cross top, on a navy background'
         """
-        if not choices.get("rewrite", True):
-            raise BridgeError(
-                "an edit cannot do without rewrite: the LLM must imagine the result"
-            )
-        settings = settings_lib.make(choices, bert="caption")
         return edit_lib.edit(
-            self.engine, self.params, images, instructions, images_per_edit, settings
+            self.engine,
+            self.params,
+            images,
+            instructions,
+            images_per_edit,
+            choices,
+            previews,
+            preview_every,
         )
+
+    def story(self, made: Drawing | Edited) -> dict[str, str]:
+        """How pictures were made, by name: what the command line writes into PNGs."""
+        return story_lib.of(made, self.params)
 
     def embed(
         self,
         images: Sequence[Any] | None = None,
         texts: Sequence[str] | None = None,
     ) -> np.ndarray:
-        """Embeddings of pictures or of texts: float32 [N, E], each of length 1."""
+        """Embeddings of pictures or of texts: float32 [N, E], each of length 1.
+
+        >>> from bridge_jax.data import shapes_world
+        >>> items = [shapes_world.Source("test")[i] for i in range(4)]
+        >>> pictures = model.embed(images=[item.image for item in items])
+        >>> texts = model.embed(texts=[item.caption() for item in items])
+        >>> pictures.shape, str(pictures.dtype)
+        ((4, 128), 'float32')
+        >>> (texts @ pictures.T).argmax(axis=1).tolist()  # what each text finds
+        [0, 1, 2, 3]
+        """
         if (images is None) == (texts is None):
             raise BridgeError("embed takes images or texts: give one of the two")
         if images is not None:

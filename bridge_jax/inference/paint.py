@@ -1,23 +1,21 @@
 """Captions and states to pictures: two programs, the second shared by every task.
 
 `conditions` makes what the decoder sees of the text, by the same `View` that training
-looks through. `paint` denoises under a scan and decodes. B pictures at once.
+looks through. `paint` denoises under a scan and decodes; `begin`, `go_on` and `reveal`
+are the same in parts. B pictures at once.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from bridge_jax.core import log, rng
+from bridge_jax.core import rng
 from bridge_jax.core.types import Params
 from bridge_jax.diffusion import guidance as guidance_lib
 from bridge_jax.diffusion import samplers, sampling, targets
-from bridge_jax.inference import batching
-from bridge_jax.inference.engine import Engine
-from bridge_jax.inference.settings import Settings
 from bridge_jax.models import bundle as bundle_lib
 from bridge_jax.models import replacement
 from bridge_jax.models import view as view_lib
@@ -26,43 +24,6 @@ PARTS = {
     "text": ("mt5", "bert", "dit", "vae"),
     "queries": ("vlm", "projector", "aligner", "mt5", "bert", "dit", "vae"),
 }
-
-
-def pictures(
-    engine: Engine,
-    params: Params,
-    make_row: Callable[[int], Mapping[str, Any]],
-    numbers: np.ndarray,
-    settings: Settings,
-    description: str = "drawing",
-) -> np.ndarray:
-    """Draw `numbers` [N, n] pictures: n of each of N rows.
-
-    Args:
-      make_row: number of a row -> its fields for `View`, all rows of equal shapes.
-      numbers: random stream of each picture, as from `batching.numbers`.
-
-    Returns:
-      uint8 [N, n, H, W, 3].
-    """
-    empty = engine.processor.texts("", "")
-    nothing = batching.stack([empty] * engine.parts)
-    seed, copies = np.uint32(settings.seed), numbers.shape[1]
-    made = []
-    cut = batching.chunks(range(numbers.size), engine.limits.images, engine.parts)
-    for chunk in log.progress(cut, description):
-        rows = {i: make_row(i) for i in {place // copies for place in chunk.indices}}
-        batch = batching.stack([rows[place // copies] for place in chunk.indices])
-        names = {"condition": settings.condition, "mask": settings.mask}
-        wanted, unwanted = engine.run(
-            conditions, params, batch, {"empty": nothing}, **names
-        )
-        batch = {"condition": wanted, "numbers": numbers.ravel()[list(chunk.indices)]}
-        shared = {"unconditional": unwanted, "seed": seed}
-        pixels = engine.run(paint, params, batch, shared, **settings.sampling)
-        made.append(np.asarray(pixels)[: chunk.count])
-    flat = np.concatenate(made)
-    return flat.reshape(*numbers.shape, *flat.shape[1:])
 
 
 def conditions(
@@ -82,6 +43,29 @@ def conditions(
     return wanted, jax.tree.map(lambda leaf: leaf[:1], unwanted)
 
 
+def against(
+    bundle: bundle_lib.Bundle,
+    params: Params,
+    batch: Mapping[str, Any],
+    shared: Mapping[str, Any],
+) -> Any:
+    """Program: conditions of negative prompts, read by mT5 (leading axis B)."""
+    del shared
+    seen = _look(bundle, params, batch)
+    return _encode(seen, *seen.condition("text"))
+
+
+def encode(
+    bundle: bundle_lib.Bundle,
+    params: Params,
+    batch: Mapping[str, Any],
+    shared: Mapping[str, Any],
+) -> jax.Array:
+    """Program: images uint8 [B, H, W, 3] to scaled latents [B, h, w, C]."""
+    del shared
+    return _look(bundle, params, batch).latents
+
+
 def paint(
     bundle: bundle_lib.Bundle,
     params: Params,
@@ -92,16 +76,134 @@ def paint(
     steps: int,
     guidance: float,
     rescale: float,
+    size: tuple[int, int] | None,
+    start: int,
 ) -> jax.Array:
     """Program: noise to pictures uint8 [B, H, W, 3].
 
     Args:
-      batch: condition (of `conditions`) and numbers [B].
-      shared: unconditional (leading axis 1) and seed.
+      batch: condition (of `conditions`) and numbers [B]; unconditional (of `against`)
+        where there are negative prompts, source (of `encode`) where start is not 0.
+      shared: seed, and unconditional (leading axis 1) where the batch has none.
+      size: of the pictures, None for the decoder's own.
+      start: how many steps are left out.
     """
+    made = samplers.load(sampler)
+    shares = sampling.mixture(made, steps, start)
+    noise = _start(bundle, batch, shared, size, start > 0, *shares)
+    guided = _guided(bundle, params, batch, shared, guidance, rescale)
+    keys = _keys(batch, shared)
+    latents = sampling.sample(made, guided, noise, keys, steps, start)
+    return _decode(bundle, params, latents)
+
+
+def begin(
+    bundle: bundle_lib.Bundle,
+    params: Params,
+    batch: Mapping[str, Any],
+    shared: Mapping[str, Any],
+    *,
+    size: tuple[int, int] | None,
+    mixed: bool,
+) -> sampling.State:
+    """Program: the state before the first step; arguments as of `paint`.
+
+    Where there is a source (`mixed`), it and the noise have shares shared["signal"] and
+    shared["sigma"].
+    """
+    del params
+    shares = shared["signal"], shared["sigma"]
+    return sampling.begin(_start(bundle, batch, shared, size, mixed, *shares))
+
+
+def go_on(
+    bundle: bundle_lib.Bundle,
+    params: Params,
+    batch: Mapping[str, Any],
+    shared: Mapping[str, Any],
+    *,
+    sampler: str,
+    stochastic: bool,
+    guided: bool,
+    rescale: float,
+) -> sampling.State:
+    """Program: some steps from batch["state"] on, any part of any number of them.
+
+    Args:
+      batch: as of `paint`, and state.
+      shared: as of `paint`; table, first, stop, start as of `sampling.sample_part`;
+        scale of guidance, where it is `guided`.
+      rescale: as of `paint`; as an argument it would change the last bits.
+    """
+    scale = shared["scale"] if guided else 1.0
+    return sampling.sample_part(
+        samplers.load(sampler),
+        _guided(bundle, params, batch, shared, scale, rescale),
+        batch["state"],
+        _keys(batch, shared),
+        shared["table"],
+        shared["first"],
+        shared["stop"],
+        shared["start"],
+        stochastic,
+    )
+
+
+def reveal(
+    bundle: bundle_lib.Bundle,
+    params: Params,
+    batch: Mapping[str, Any],
+    shared: Mapping[str, Any],
+    *,
+    longest: float,
+) -> jax.Array:
+    """Program: batch["latents"] [B, h, w, C] to pictures uint8 [B, H, W, 3].
+
+    Args:
+      longest: most latents along a side; larger ones are scaled down first, which
+        costs so much less that the picture is good for a glance alone.
+    """
+    del shared
+    latents = batch["latents"]
+    rows, *sides, channels = latents.shape
+    shrink = min(1.0, longest / max(sides))
+    if shrink < 1:
+        small = (max(1, math.floor(side * shrink)) for side in sides)
+        latents = jax.image.resize(latents, (rows, *small, channels), "linear")
+    return _decode(bundle, params, latents)
+
+
+def _start(
+    bundle: bundle_lib.Bundle,
+    batch: Mapping[str, Any],
+    shared: Mapping[str, Any],
+    size: tuple[int, int] | None,
+    mixed: bool,
+    signal: guidance_lib.Number,
+    sigma: guidance_lib.Number,
+) -> jax.Array:
+    """Noise, or the source under noise: float32 [B, h, w, C]."""
+    config, factor = bundle["dit"].config, bundle["vae"].config.factor
+    sides = (config.input_size,) * 2 if size is None else [s // factor for s in size]
+    shape = (*sides, config.in_channels)
+    noise = sampling.initial_noise(_keys(batch, shared), shape)
+    return signal * batch["source"] + sigma * noise if mixed else noise
+
+
+def _keys(batch: Mapping[str, Any], shared: Mapping[str, Any]) -> jax.Array:
+    return sampling.image_keys(rng.stream(shared["seed"], "paint"), batch["numbers"])
+
+
+def _guided(
+    bundle: bundle_lib.Bundle,
+    params: Params,
+    batch: Mapping[str, Any],
+    shared: Mapping[str, Any],
+    scale: guidance_lib.Number,
+    rescale: float,
+) -> sampling.Denoise:
+    """The decoder under guidance: (x, t) -> prediction."""
     config = bundle["dit"].config
-    shape = (config.input_size, config.input_size, config.in_channels)
-    keys = sampling.image_keys(rng.stream(shared["seed"], "paint"), batch["numbers"])
 
     def denoise(x: jax.Array, t: jax.Array, condition: Any) -> jax.Array:
         out = bundle.apply("dit", params, x, t, condition, method="denoise")
@@ -109,13 +211,15 @@ def paint(
 
     wanted = batch["condition"]
     unwanted = jax.tree.map(
-        lambda one, many: jnp.broadcast_to(one, many.shape),
-        shared["unconditional"],
+        lambda some, many: jnp.broadcast_to(some, many.shape),
+        {**shared, **batch}["unconditional"],
         wanted,
     )
-    guided = guidance_lib.classifier_free(denoise, unwanted, wanted, guidance, rescale)
-    noise = sampling.initial_noise(keys, shape)
-    latents = sampling.sample(samplers.load(sampler), guided, noise, keys, steps)
+    return guidance_lib.classifier_free(denoise, unwanted, wanted, scale, rescale)
+
+
+def _decode(bundle: bundle_lib.Bundle, params: Params, latents: jax.Array) -> jax.Array:
+    """Scaled latents to pictures uint8 [B, H, W, 3]."""
     scale = bundle["vae"].config.scaling_factor
     decoded = bundle.apply("vae", params, latents / scale, method="decode")
     levels = jnp.round((decoded.astype(jnp.float32) + 1) * 127.5)

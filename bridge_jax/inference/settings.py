@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import numbers
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +16,7 @@ CHOICES = {
     "mask": ("all", "caption"),
     "bert": ("empty", "caption"),
 }
+OF_ONE = ("negative", "size")  # may be lists, with one value a request
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,12 +26,15 @@ class Limits:
     Attributes:
       max_context: most LLM tokens of a prompt and its answer together.
       rows: conversations, or things to embed, that run as one batch.
-      images: pictures drawn as one batch.
+      images: pictures of the decoder's own size drawn as one batch; of larger ones
+        fewer, so that the pixels are no more.
+      stretch: longest side drawn, in sides of the decoder's own size.
     """
 
     max_context: int = 1024
     rows: int = 64
     images: int = 32
+    stretch: int = 4
 
 
 DEFAULT_LIMITS = Limits()
@@ -52,6 +58,11 @@ class Settings:
         drawing from queries, which must carry a picture alone; the caption for edits,
         in which no query stands.
       rewrite: whether the LLM writes the caption, or the prompt is the caption.
+      negative: what guidance leads away from, in place of no text at all.
+      size: (height, width) in pixels, see `inference/sizes.py`; None for the size
+        that the decoder was trained at.
+      strength: of an edit, how much of the noise its source is laid under: the share
+        of the steps that are taken. 1 is noise alone, 0 the source itself.
 
     Raises:
       BridgeError: every value that cannot be, at once.
@@ -66,33 +77,25 @@ class Settings:
     mask: str = "all"
     bert: str = "empty"
     rewrite: bool = True
+    negative: str = ""
+    size: tuple[int, int] | None = None
+    strength: float = 1.0
 
     def __post_init__(self):
-        problems = [
-            f"{name} {getattr(self, name)!r} is none of {', '.join(known)}"
-            f"{suggest(str(getattr(self, name)), known)}"
-            for name, known in CHOICES.items()
-            if getattr(self, name) not in known
-        ]
-        problems += seed_problems(self.seed)
-        if not (math.isfinite(self.guidance) and self.guidance >= 0):
-            problems.append(f"guidance {self.guidance} is not a number from 0 up")
-        if not 0 <= self.rescale <= 1:
-            problems.append(f"rescale {self.rescale} is not between 0 and 1")
-        if isinstance(self.steps, bool) or not isinstance(self.steps, int):
-            problems.append(f"steps {self.steps!r} is not a whole number")
-        else:
-            try:
-                samplers.load(self.sampler).timesteps(self.steps)
-            except BridgeError as error:
-                problems.append(str(error))
+        problems = _problems(self)
         if problems:
             raise BridgeError("; ".join(problems))
 
     @property
+    def start(self) -> int:
+        """How many of the steps are left out."""
+        # Rounded first: 0.28 * 25 is a little more than 7.
+        return self.steps - math.ceil(round(self.steps * self.strength, 6))
+
+    @property
     def sampling(self) -> dict[str, Any]:
         """What the painting program is compiled for."""
-        names = ("sampler", "steps", "guidance", "rescale")
+        names = ("sampler", "steps", "guidance", "rescale", "size", "start")
         return {name: getattr(self, name) for name in names}
 
 
@@ -105,16 +108,103 @@ def make(given: Mapping[str, Any], bert: str = "empty") -> Settings:
     Raises:
       BridgeError: unknown names, and what `Settings` raises.
     """
-    known = [field.name for field in dataclasses.fields(Settings)]
-    unknown = [f"{name!r}{suggest(name, known)}" for name in given if name not in known]
-    if unknown:
-        raise BridgeError(
-            f"no setting {', '.join(unknown)}; there are {', '.join(known)}"
-        )
-    given = dict(given)
+    return each(given, 1, bert)[0]
+
+
+def each(given: Mapping[str, Any], count: int, bert: str = "empty") -> list[Settings]:
+    """Settings of `count` requests; as `make`, where some values may be lists.
+
+    Args:
+      given: keyword arguments; those of `OF_ONE` are for all, or a list of one each.
+
+    Raises:
+      BridgeError: everything that is wrong with any of them, at once.
+    """
+    known = {field.name: field.default for field in dataclasses.fields(Settings)}
+    problems = [
+        f"no setting {name!r}{suggest(name, list(known))}"
+        for name in given
+        if name not in known
+    ]
+    if problems:
+        problems.append(f"there are {', '.join(known)}")
+    given = {name: value for name, value in given.items() if name in known}
     if given.get("bert") is None:
         given["bert"] = "caption" if given.get("condition") == "text" else bert
-    return Settings(**given)
+    made = []
+    for i in range(max(1, count)):
+        own = {name: _own(given[name], i) for name in OF_ONE if name in given}
+        made.append(known | given | own)
+        problems += _problems(types.SimpleNamespace(**made[-1]))
+    problems += [
+        f"{name}: {len(given[name])} were given for {count}; give one for all, or one"
+        " for one"
+        for name in OF_ONE
+        if count and _is_list(given.get(name)) and len(given[name]) != count
+    ]
+    if problems:
+        raise BridgeError("; ".join(dict.fromkeys(problems)))
+    return [Settings(**fields) for fields in made[:count]]
+
+
+def _is_list(value: Any) -> bool:
+    """Whether it holds values of several requests; (height, width) is one value."""
+    if not isinstance(value, list | tuple):
+        return False
+    return not any(isinstance(one, numbers.Real) for one in value)
+
+
+def _own(value: Any, i: int) -> Any:
+    """The value of request i, where there is one; in the form that is compared."""
+    if _is_list(value):
+        value = value[i] if i < len(value) else None
+    if isinstance(value, list | tuple):
+        whole = (isinstance(side, numbers.Integral) for side in value)
+        return tuple(map(int, value)) if all(whole) else tuple(value)
+    return value
+
+
+def _problems(values: Any) -> list[str]:
+    """A sentence for everything that is wrong; `values` has the fields of Settings."""
+    problems = [
+        f"{name} {getattr(values, name)!r} is none of {', '.join(known)}"
+        f"{suggest(str(getattr(values, name)), known)}"
+        for name, known in CHOICES.items()
+        if getattr(values, name) not in known
+    ]
+    problems += seed_problems(values.seed)
+    if not (_is_number(values.guidance) and values.guidance >= 0):
+        problems.append(f"guidance {values.guidance} is not a number from 0 up")
+    for name in ("rescale", "strength"):
+        value = getattr(values, name)
+        if not (_is_number(value) and 0 <= value <= 1):
+            problems.append(f"{name} {value} is not between 0 and 1")
+    if isinstance(values.steps, bool) or not isinstance(values.steps, int):
+        problems.append(f"steps {values.steps!r} is not a whole number")
+    else:
+        try:
+            samplers.load(values.sampler).timesteps(values.steps)
+        except BridgeError as error:
+            problems.append(str(error))
+    if not isinstance(values.negative, str):
+        problems.append(f"negative {values.negative!r:.60} is no text")
+    elif values.negative.strip() and values.guidance == 1:
+        problems.append("a negative prompt needs guidance other than 1, which is none")
+    if not (values.size is None or _is_size(values.size)):
+        problems.append(f"size {values.size!r:.60} is not (height, width) in pixels")
+    return problems
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and math.isfinite(value)
+
+
+def _is_size(value: Any) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(type(side) is int and side > 0 for side in value)
+    )
 
 
 def seed_problems(seed: Any) -> list[str]:

@@ -110,6 +110,15 @@ def test_empty_prompts(refused, tmp_path, prompt):
     assert not Path("out.png").exists()
 
 
+def test_sizes_and_negatives_that_cannot_be(refused):
+    asked = ("generate", "a circle", "-o", "out.png")
+    line = refused(*asked, "--size", "60x64", "--guidance", "1", "--negative", "a")
+    assert "guidance other than 1" in line
+    assert "multiples of 16 from 16 to 256" in refused(*asked, "--size", "60x64")
+    assert "2 were given for 1" in refused(*asked, "--negative", "a", "--negative", "b")
+    assert not Path("out.png").exists()
+
+
 def test_prompts_longer_than_the_context(refused):
     long = "a red circle and " * 400
     refused("generate", long, "-o", "out.png")
@@ -154,6 +163,10 @@ def test_folders_without_permission(refused, tmp_path):
         ["generate", "a circle", "-o", "out.png", "--guidance", "nan"],
         ["generate", "a circle", "-o", "out.png", "--sampler", "euler"],
         ["generate", "a circle", "-o", "out.png", "--config.seed=1"],
+        ["generate", "a circle", "-o", "out.png", "--size", "64"],
+        ["generate", "a circle", "-o", "out.png", "--size", "source"],
+        ["generate", "a circle", "-o", "out.png", "--strength", "0.5"],
+        ["edit", "a.png", "b", "-o", "out.png", "--strength", "1.5"],
         ["generate", "a circle", "-o", "out.png", "--model", "shapes-tyni"],
         ["chat"],
         ["evaluate", "--out", "out", "--tasks", "vqq"],

@@ -32,12 +32,24 @@ def test_generate_writes_a_grid_or_a_folder(bridge, tmp_path):
     with Image.open("grid.png") as sheet, Image.open("many/0001.png") as one:
         assert sheet.size == (132, 132)
         assert np.array_equal(np.asarray(sheet)[:64, 68:], np.asarray(one))
+        grid, single = sheet.text, one.text
+    # A PNG tells how it was made; a sheet, a line a row where rows differ.
+    assert grid["prompt"] == "a red circle\ntwo stars"
+    assert (single["prompt"], single["picture"]) == ("a red circle", "2 of 2")
+    assert grid["caption"].splitlines()[0] == " ".join(single["caption"].split())
+    shared = {"seed": "0", "steps": "2", "sampler": "dpm", "size": "64x64"}
+    assert shared.items() <= grid.items() and shared.items() <= single.items()
+    assert single["Software"].startswith("bridge_jax ") and "weights" in single
 
 
 def test_edit_search_and_chat(bridge, tmp_path):
     Image.new("RGB", (64, 64), "red").save("a.png")
     Image.new("RGB", (64, 64), "blue").save("b.png")
-    assert bridge("edit", "a.png", "make it blue", "-o", "c.png", *QUICK)[0] == 0
+    edit = ("edit", "a.png", "make it blue", "--strength", "0.5", "--size", "source")
+    assert bridge(*edit, "-o", "c.png", *QUICK)[0] == 0
+    with Image.open("c.png") as made:
+        assert made.text["instruction"] == "make it blue"
+        assert (made.text["strength"], made.text["size"]) == ("0.5", "64x64")
     code, out, _ = bridge("embed", ".", "-o", "index")
     assert code == 0 and out == "3 pictures in index\n"
     code, out, _ = bridge("search", "index", "b.png", "-k", "2")

@@ -1,5 +1,6 @@
 """Samplers and guidance: what holds for all of them; numbers are parity's."""
 
+import itertools
 import pathlib
 
 import jax
@@ -49,6 +50,25 @@ def test_scan_is_the_loop(golden, name):
     assert error(out, state.x) < SINGLE
 
 
+@pytest.mark.parametrize("name", samplers.names())
+@pytest.mark.parametrize("start", [0, 3])
+def test_parts_are_the_whole(name, start):
+    """Of a table with rows to spare, in uneven parts, the first steps left out."""
+    sampler, steps = samplers.load(name), 7
+    keys = sampling.image_keys(jax.random.key(3), jnp.arange(2))
+    x = sampling.initial_noise(keys, (6, 6, 4))
+    whole = sampling.sample(sampler, recorded_model, x, keys, steps, start)
+    plan = sampler.plan(steps).since(start)
+    table = sampling.Plan(*(jnp.asarray(np.pad(c, (0, 3)), "float32") for c in plan))
+    state, bounds = sampling.begin(x), [0, 1, 3, steps - start]
+    for first, stop in itertools.pairwise(bounds):
+        limits = (jnp.int32(n) for n in (first, stop, start))
+        state = sampling.sample_part(
+            sampler, recorded_model, state, keys, table, *limits, plan.stochastic
+        )
+    np.testing.assert_array_equal(state.x, whole)
+
+
 @pytest.mark.parametrize("name", ["ddpm", "ddim", "dpm"])
 def test_an_image_does_not_depend_on_its_batch(name):
     sampler = samplers.load(name, **({"eta": 0.6} if name == "ddim" else {}))
@@ -65,9 +85,12 @@ def test_an_image_does_not_depend_on_its_batch(name):
 
 @pytest.mark.parametrize("name", samplers.names())
 @pytest.mark.parametrize("kind", ["eps", "v", "x0"])
-@pytest.mark.parametrize("steps", [1, 2, 20])
-def test_a_perfect_denoiser_is_followed_home(name, kind, steps):
-    """If the model knows the clean image, every sampler ends on it."""
+@pytest.mark.parametrize(("steps", "start"), [(1, 0), (2, 0), (20, 0), (20, 8)])
+def test_a_perfect_denoiser_is_followed_home(name, kind, steps, start):
+    """If the model knows the clean image, every sampler ends on it.
+
+    From noise alone, or from another image under noise.
+    """
     schedule = schedules.Schedule()
     sampler = samplers.load(name, prediction=kind)
     clean = jax.random.normal(jax.random.key(1), (2, 4, 4, 3))
@@ -80,9 +103,25 @@ def test_a_perfect_denoiser_is_followed_home(name, kind, steps):
         return {"eps": noise, "x0": clean, "v": signal * noise - sigma * clean}[kind]
 
     keys = sampling.image_keys(jax.random.key(3), jnp.arange(2))
+    other, share = sampling.mixture(sampler, steps, start)
     x = sampling.initial_noise(keys, (4, 4, 3))
-    out = sampling.sample(sampler, oracle, x, keys, steps)
+    x = share * x + other * jnp.ones_like(x)
+    out = sampling.sample(sampler, oracle, x, keys, steps, start)
     assert error(out, clean) < COMPOSED
+
+
+@pytest.mark.parametrize("name", samplers.names())
+def test_a_source_is_under_as_much_noise_as_the_step_expects(name):
+    sampler = samplers.load(name)
+    assert sampling.mixture(sampler, 10, 0) == (0.0, 1.0)
+    assert sampling.mixture(sampler, 10, 10) == (1.0, 0.0)
+    shares = np.array([sampling.mixture(sampler, 10, i) for i in range(1, 10)])
+    assert np.allclose((shares**2).sum(axis=1), 1) and (np.diff(shares[:, 0]) > 0).all()
+    cut, plan = sampler.plan(10).since(4), sampler.plan(10)
+    assert cut.before[0] == 0 and np.allclose(
+        cut.clean[0], (plan.clean + plan.before)[4]
+    )
+    assert np.array_equal(cut.clean[1:], plan.clean[5:])
 
 
 def test_ddim_at_eta_one_is_ddpm():

@@ -132,6 +132,14 @@ def test_eight_devices_draw_the_same(folder, model, drawn):
     ours = model.generate(["a", "b"], condition="text", **FAST)
     for one, other in zip(theirs, ours, strict=True):
         assert _apart(one.images, other.images) <= 1
+    # Of another size, in parts, with something to draw away from; six rows fill up.
+    seen, choices = [], {"size": (8, 12), "negative": "c", "condition": "text"}
+    watching = {"previews": lambda *shown: seen.append(shown), "preview_every": 1}
+    theirs = many.generate(["a", "b"], **choices, **watching, **FAST)
+    ours = model.generate(["a", "b"], **choices, **FAST)
+    for one, other in zip(theirs, ours, strict=True):
+        assert _apart(one.images, other.images) <= 1
+    assert [images.shape for *_, images in seen] == [(2, 8, 12, 3)]
 
 
 def test_other_weights_share_the_programs(model, drawn):
