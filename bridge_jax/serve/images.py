@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from bridge_jax.serve import bodies, events, patience
 from bridge_jax.serve.backend import Size, Wish
-from bridge_jax.serve.fields import Reader
+from bridge_jax.serve.fields import Reader, shown
 from bridge_jax.serve.limits import Limits
 from bridge_jax.serve.line import Ticket
 from bridge_jax.serve.pictures import Pictures, png
@@ -95,7 +95,7 @@ def _wish(
         "seed": read.whole("seed", 0),
         "steps": read.whole("steps", min(DEFAULT_STEPS, limits.steps), 1, limits.steps),
         "guidance": read.number("guidance", DEFAULT_GUIDANCE, 0.0, 100.0),
-        "rescale": read.number("rescale", 0.0, 0.0, 1.0),
+        "rescale": _rescale(read),
         "sampler": read.one_of("sampler", SAMPLERS, SAMPLERS[0]),
         "condition": read.one_of("condition", CONDITIONS, CONDITIONS[0]),
     }
@@ -113,6 +113,14 @@ def _wish(
     read.refuse((), _REFUSED)
     read.ignore(*_IGNORED)
     return Wish(prompt, picture, n, size, made)
+
+
+def _rescale(read: Reader) -> float:
+    """In tenths: a program is compiled for each value, and clients choose it."""
+    value = read.number("rescale", 0.0, 0.0, 1.0)
+    if round(value, 1) != value:
+        read.wrong("rescale", f"{shown(value)} is none of 0, 0.1, ... 1")
+    return value
 
 
 def _size(read: Reader, edits: bool) -> Size:

@@ -57,6 +57,13 @@ async def test_bodies(client, body, told, served):
     assert told in message(await client.post(EMBED, content=body, headers=kind))
 
 
+async def test_rescaling_that_would_compile_for_every_client(client):
+    body = {"prompt": "a star", "rescale": 0.33}
+    told = message(await client.post(DRAW, json=body))
+    assert "rescale 0.33 is none of 0, 0.1" in told
+    assert (await client.post(DRAW, json=body | {"rescale": 0.7})).status_code == 200
+
+
 async def test_types_that_any_page_may_send_are_refused(client):
     for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
         sent = await client.post(
