@@ -46,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="folder made by `bridge embed`, to search on the page",
     )
+    parser.add_argument(
+        "--cold",
+        action="store_true",
+        help="start at once: the first request of each kind waits for its programs",
+    )
     arguments.add_model(parser)
     limits_lib.add_arguments(parser)
 
@@ -67,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
         raise BridgeError(f"there is no index {args.index}; make one: bridge embed")
     with run.bind(args.host, args.port) as listener:
         model = arguments.load(args)
-        from bridge_jax.serve import loaded
+        from bridge_jax.serve import loaded, warmup
 
         shelf = None
         if args.index is not None:
@@ -76,4 +81,6 @@ def run(args: argparse.Namespace) -> None:
             shelf = search.Shelf(retrieval.Index.open(args.index, model.fingerprint))
         name = os.path.basename(os.path.normpath(args.model))
         backend = loaded.Loaded(model, limits.rows)
+        if not args.cold:
+            warmup.warm_up(backend)
         run.serve(served.Served(backend, name, limits, shelf), asked, listener)

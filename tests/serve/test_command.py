@@ -3,9 +3,11 @@
 import socket
 
 import pytest
+import stand_in
 
 import bridge_jax
 from bridge_jax.cli import main
+from bridge_jax.serve import warmup
 
 
 @pytest.fixture
@@ -50,3 +52,19 @@ def test_a_port_that_is_taken(refused):
     assert "nowhere.invalid" in refused(
         "--host", "nowhere.invalid", "--token", "x" * 16
     )
+
+
+def test_each_kind_of_work_is_done_before_clients_come():
+    backend = stand_in.StandIn()
+    assert warmup.warm_up(backend) == ["chat", "draw", "edit", "embed"]
+    talks, drawings = backend.asked[:2], backend.asked[2:4]
+    assert [len(ask.pictures) for ask in talks] == [0, 1]
+    assert [wish.picture is None for wish in drawings] == [True, False]
+    [texts], [picture] = backend.asked[4]
+    assert texts and picture == talks[1].pictures[0]
+
+
+def test_only_what_the_model_can_do_is_warmed_up():
+    backend = stand_in.StandIn()
+    backend.tasks = frozenset({"chat"})
+    assert warmup.warm_up(backend) == ["chat"] and len(backend.asked) == 2
