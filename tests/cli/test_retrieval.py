@@ -19,7 +19,7 @@ def folder():
 @pytest.fixture
 def toy(bridge, monkeypatch):
     model = toy_embedder.Embedder()
-    monkeypatch.setattr(bridge_jax, "load", lambda *_: model)
+    monkeypatch.setattr(bridge_jax, "load", lambda *_, **_options: model)
     for name, color in (("a.png", "red"), ("b.png", "blue"), ("c.png", "lime")):
         Image.new("RGB", (8, 8), color).save(name)
     return model
