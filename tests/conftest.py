@@ -1,5 +1,6 @@
 """Tests that bite: 8 simulated devices, strict shapes, warnings as errors."""
 
+import gc
 import os
 import sys
 import tempfile
@@ -23,6 +24,10 @@ os.environ.update(
 import jax
 import jaxtyping
 import pytest
+
+# Tracing makes objects by the million; as often as usual, the collector would take a
+# quarter of its time.
+gc.set_threshold(100_000, 20, 100)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_compilation_cache_dir", _CACHE)
