@@ -25,8 +25,8 @@ import jax
 import jaxtyping
 import pytest
 
-# Tracing makes objects by the million; as often as usual, the collector would take a
-# quarter of its time.
+# Tracing makes objects by the million, which the collector would look through again and
+# again.
 gc.set_threshold(100_000, 20, 100)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")

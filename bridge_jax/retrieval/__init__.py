@@ -10,6 +10,6 @@ query = retrieval.embedded(model, images=["a.png"], texts=["but red"])
 """
 
 from bridge_jax.retrieval.index import Index
-from bridge_jax.retrieval.query import embedded
+from bridge_jax.retrieval.query import embedded, together
 
-__all__ = ["Index", "embedded"]
+__all__ = ["Index", "embedded", "together"]

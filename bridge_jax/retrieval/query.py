@@ -33,8 +33,15 @@ def embedded(
     if not parts:
         raise BridgeError("a query needs a text or a picture")
     rows = np.concatenate(parts)
-    if len(rows) == 1:
-        return rows
+    return rows if len(rows) == 1 else together(rows)
+
+
+def together(rows: np.ndarray) -> np.ndarray:
+    """Embeddings [N, E] of a query's parts as one, float32 [1, E], of length 1.
+
+    Raises:
+      BridgeError: they add up to nothing.
+    """
     whole = rows.sum(axis=0, keepdims=True)
     length = np.linalg.norm(whole)
     if length < 1e-6:

@@ -9,6 +9,7 @@ import numpy as np
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import images
+from bridge_jax.retrieval.query import together
 from bridge_jax.serve.pictures import png_bytes
 
 _SIDE = 224  # most pixels along a side of what is shown
@@ -36,9 +37,7 @@ class Shelf:
         Args:
           query: [N, E], embeddings of its parts, which count alike.
         """
-        whole = query.sum(axis=0, keepdims=True)
-        whole = whole / max(float(np.linalg.norm(whole)), 1e-6)
-        ids, scores = self._index.search(whole, k)
+        ids, scores = self._index.search(together(query), k)
         return [
             {
                 "name": os.path.basename(one),

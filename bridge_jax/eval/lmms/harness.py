@@ -16,7 +16,7 @@ from bridge_jax.inference import decode, turns
 
 # Of generation_kwargs: what is obeyed, and what says nothing where it is greedy.
 _OBEYED = {"max_new_tokens", "temperature", "do_sample", "until", "num_beams"}
-_SAMPLING = {"top_p": 1, "top_k": 0}
+_SAMPLING = {"top_p": 1.0, "top_k": 0}
 _BATCHES = 8  # of the model's rows that are open at once
 _MARK = "<image>"  # where other models want their picture; ours has it first
 
@@ -46,12 +46,15 @@ class Choice:
 
     Attributes:
       repeat: how often the same was asked before; another answer is drawn each time.
+      top_p, top_k: what is drawn from, see `inference/choosing.py`.
     """
 
     max_new_tokens: int
     temperature: float = 0.0
     stops: tuple[str, ...] = ()
     repeat: int = 0
+    top_p: float = 1.0
+    top_k: int = 0
 
     def cut(self, text: str) -> str:
         """`text` up to the first of the stops."""
@@ -154,7 +157,10 @@ def choices(
         stops = (stops,) if isinstance(stops, str) else tuple(stops)
         tokens = int(one.get("max_new_tokens") or most)
         stops = tuple(stop for stop in stops if stop)
-        found.append(Choice(tokens, _temperature(one), stops, before[name]))
+        heat = _temperature(one)
+        # What is greedy draws from nothing, so that it is asked together.
+        drawn = {k: one.get(k) or v for k, v in _SAMPLING.items()} if heat else {}
+        found.append(Choice(tokens, heat, stops, before[name], **drawn))
         before[name] += 1
     return found
 
@@ -237,7 +243,11 @@ def _answered(model, opened, chosen, seed) -> list[str]:
     found: dict[int, str] = {}
     settings = dataclasses.asdict(
         decode.Choice(
-            chosen.max_new_tokens, chosen.temperature, seed=seed + chosen.repeat
+            chosen.max_new_tokens,
+            chosen.temperature,
+            top_k=chosen.top_k,
+            top_p=chosen.top_p,
+            seed=seed + chosen.repeat,
         )
     )
     plain = [i for i, one in enumerate(opened) if one.plain]
@@ -276,10 +286,6 @@ def _temperature(given: Mapping[str, Any]) -> float:
 def _problems(given: Mapping[str, Any]) -> Iterator[str]:
     if (given.get("num_beams") or 1) != 1:
         yield f"num_beams {given['num_beams']}, but there is no beam search"
-    for name, neutral in _SAMPLING.items():
-        value = given.get(name)
-        if _temperature(given) and value is not None and value != neutral:
-            yield f"{name} {value}, but sampling knows a temperature alone"
 
 
 def _several(value: Any) -> list[Any]:
