@@ -4,7 +4,8 @@
 `saving` compares our checkpoints with stock Orbax; `feeding` how fast data comes with
 how fast training takes it; `caching` stage 2 from a cache with captions decoded in
 every step; `search` the exact search of `bridge search` with numpy's (1,000,000 vectors
-of 1024 take 6 GB of disk, and want as much memory to be kept in).
+of 1024 take 6 GB of disk, and want as much memory to be kept in); `serving` what many
+clients at once cost `bridge serve`.
 
     bridge bench conversion --workdir runs/conversion --size 7b
     bridge bench conversion --workdir runs/conversion --size 2b --layers 4
@@ -12,6 +13,7 @@ of 1024 take 6 GB of disk, and want as much memory to be kept in).
     bridge bench caching --workdir runs/caching --into README.md
     bridge bench feeding --config configs/shapes_stage1.py
     bridge bench search --workdir runs/search --count 1000000 --width 1024
+    bridge bench serving --clients 50 --into README.md
 """
 
 import argparse
@@ -65,12 +67,19 @@ def _search(args: argparse.Namespace) -> str:
     return search.markdown(search.measure(args.workdir, args.count, args.width))
 
 
+def _serving(args: argparse.Namespace) -> str:
+    from bridge_jax.bench import serving
+
+    return serving.markdown(serving.measure(clients=args.clients))
+
+
 SUITES: dict[str, Callable[[argparse.Namespace], str]] = {
     "conversion": _conversion,
     "saving": _saving,
     "caching": _caching,
     "feeding": _feeding,
     "search": _search,
+    "serving": _serving,
 }
 
 
@@ -98,6 +107,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=arguments.positive,
         default=1024,
         help="of a vector (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--clients",
+        type=arguments.positive,
+        default=50,
+        help="at once at a server (default: %(default)s)",
     )
     parser.add_argument(
         "--into",
