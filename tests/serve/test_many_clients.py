@@ -1,4 +1,4 @@
-"""The benchmark of serving counts what clients are told; times are no test's business."""
+"""The benchmark of serving counts what clients are told; times are not tested."""
 
 import contextlib
 import os
