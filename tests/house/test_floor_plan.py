@@ -61,10 +61,14 @@ MAY_IMPORT = {
         "train",
     },
     # data, inference, train: what a step costs is measured in a run's own.
+    # Above all it measures; layers, objectives, diffusion: single models are timed.
     "bench": {
         "core",
+        "layers",
         "sharding",
         "models",
+        "objectives",
+        "diffusion",
         "checkpoint",
         "convert",
         "data",

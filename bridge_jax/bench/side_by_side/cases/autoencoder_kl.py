@@ -1,0 +1,76 @@
+"""The image autoencoder against diffusers: pictures to latents, and back."""
+
+import numpy as np
+
+from bridge_jax.bench.side_by_side.case import Case, Side, Task
+from bridge_jax.models.autoencoder_kl.config import SIZES as PUBLISHED
+from bridge_jax.models.autoencoder_kl.config import Config
+
+ROWS = 2
+SIZES = {
+    "tiny": PUBLISHED["tiny"],
+    "small": Config((64, 128, 128, 256), 1, 4, 32, 0.13025),
+    "medium": Config((96, 192, 384, 384), 2, 4, 32, 0.13025),
+}
+SIDES = {"tiny": 64, "small": 128, "medium": 128}  # pixels
+
+
+def _images(size: str) -> np.ndarray:
+    """float32 [ROWS, side, side, 3] in [-1, 1]."""
+    side = SIDES[size]
+    rng = np.random.default_rng(0)
+    return rng.uniform(-1, 1, (ROWS, side, side, 3)).astype(np.float32)
+
+
+def _latents(size: str) -> np.ndarray:
+    """float32 [ROWS, h, w, C]."""
+    config = SIZES[size]
+    side = SIDES[size] // config.factor
+    shape = (ROWS, side, side, config.latent_channels)
+    return np.random.default_rng(0).standard_normal(shape, np.float32)
+
+
+def _encoded(task: Task) -> Side:
+    from bridge_jax.bench.side_by_side import ours
+
+    bundle, params = ours.load(task, "autoencoder_kl")
+
+    def encode(params, images):
+        return bundle.apply("vae", params, images, method="encode")[0]
+
+    return ours.forward(encode, params, _images(task.size))
+
+
+def _decoded(task: Task) -> Side:
+    from bridge_jax.bench.side_by_side import ours
+
+    bundle, params = ours.load(task, "autoencoder_kl")
+
+    def decode(params, latents):
+        return bundle.apply("vae", params, latents, method="decode")
+
+    return ours.forward(decode, params, _latents(task.size))
+
+
+def _they_encode(task: Task) -> Side:
+    from bridge_jax.bench.side_by_side.peers import diffusion, sides
+
+    model = sides.made(task, lambda: diffusion.autoencoder_kl(SIZES[task.size]))
+    feed = sides.given(task, {"images": sides.to_nchw(_images(task.size))})
+    side = sides.forward(task, lambda: model.encode(feed["images"]).latent_dist.mean)
+    return Side(side.run, lambda out: {"out": sides.array(out).transpose(0, 2, 3, 1)})
+
+
+def _they_decode(task: Task) -> Side:
+    from bridge_jax.bench.side_by_side.peers import diffusion, sides
+
+    model = sides.made(task, lambda: diffusion.autoencoder_kl(SIZES[task.size]))
+    feed = sides.given(task, {"latents": sides.to_nchw(_latents(task.size))})
+    side = sides.forward(task, lambda: model.decode(feed["latents"]).sample)
+    return Side(side.run, lambda out: {"out": sides.array(out).transpose(0, 2, 3, 1)})
+
+
+CASES = {
+    "encode": Case(_encoded, _they_encode, lambda size: ROWS, "picture"),
+    "decode": Case(_decoded, _they_decode, lambda size: ROWS, "picture"),
+}

@@ -1,0 +1,1 @@
+"""What torch, transformers and diffusers need to do the same work."""

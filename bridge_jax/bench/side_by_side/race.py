@@ -1,0 +1,206 @@
+"""Two sides in turn: they agree first, and are timed in alternating order."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bridge_jax.bench.side_by_side import case
+from bridge_jax.core import log
+from bridge_jax.core.errors import BridgeError
+
+TURN = 1.0  # seconds that a turn takes at least, if one run is shorter
+_REST = 0.2  # seconds between turns: idle threads of the other side stop spinning
+_CHECKED = ("first", "second")  # a second training step depends on the first's update
+
+
+@dataclasses.dataclass(frozen=True)
+class Times:
+    """Of one side.
+
+    Attributes:
+      first: seconds of the first run, which compiles.
+      rounds: seconds a run, the median of each turn.
+      peak: bytes held at most while it was timed, or None.
+    """
+
+    first: float
+    rounds: tuple[float, ...]
+    peak: int | None
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.rounds)
+
+    @property
+    def compile(self) -> float:
+        """Seconds that the first run took longer."""
+        return max(0.0, self.first - self.median)
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """Attributes:
+    case, size, peer: what was compared with whom.
+    error: largest difference of what the sides tell, relative.
+    """
+
+    case: str
+    size: str
+    peer: str
+    ours: Times
+    theirs: Times
+    error: float
+
+    @property
+    def ratios(self) -> list[float]:
+        """Their time over ours, of each round: neighbours, so that drift cancels."""
+        pairs = zip(self.theirs.rounds, self.ours.rounds, strict=True)
+        return [theirs / ours for theirs, ours in pairs]
+
+    @property
+    def ratio(self) -> float:
+        """More than 1 where ours is the faster."""
+        return statistics.median(self.ratios)
+
+
+def run(
+    name: str,
+    size: str,
+    peer: str,
+    *,
+    cores: int,
+    rounds: int = 5,
+    dtype: str = "float32",
+) -> Result:
+    """One case at one size.
+
+    Args:
+      cores: that each side may use, and threads it may start.
+
+    Raises:
+      BridgeError: no such case or size, a side that does not start, or sides that do
+        not agree.
+    """
+    found = case.named(name)
+    if size not in found.sizes:
+        raise BridgeError(f"{name} has no size {size!r}: {', '.join(found.sizes)}")
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+
+        def start(side: str) -> _Process:
+            given = (name, side, size, folder, dtype)
+            return stack.enter_context(_started(given, cores))
+
+        # Theirs first: it makes the weights.
+        theirs = start(peer)
+        ours = start("ours")
+        firsts = {}
+        for side in (theirs, ours):
+            asked = [side.ask(f"first {side.name}.{one}") for one in _CHECKED]
+            firsts[side.name] = [told["seconds"][0] for told in asked]
+        error = _disagreement(Path(folder), ours.name, theirs.name)
+        if not error <= found.tolerance:
+            raise BridgeError(
+                f"{name} at {size}: ours and {peer} differ by {error:.1e} of the"
+                f" largest value, more than {found.tolerance:.0e}; times would mean"
+                " nothing"
+            )
+        timed = _take_turns((ours, theirs), firsts, rounds)
+    return Result(name, size, peer, timed[ours.name], timed[theirs.name], error)
+
+
+def _take_turns(
+    sides: Sequence["_Process"], firsts: dict[str, list[float]], rounds: int
+) -> dict[str, Times]:
+    medians: dict[str, list[float]] = {side.name: [] for side in sides}
+    peaks: dict[str, list[int]] = {side.name: [] for side in sides}
+    for turn in range(rounds):
+        for side in sides if turn % 2 == 0 else sides[::-1]:
+            time.sleep(_REST)
+            count = max(1, round(TURN / firsts[side.name][-1]))
+            told = side.ask(f"run {count}")
+            medians[side.name].append(statistics.median(told["seconds"]))
+            if told["peak"] is not None:
+                peaks[side.name].append(told["peak"])
+    return {
+        name: Times(firsts[name][0], tuple(each), max(peaks[name], default=None))
+        for name, each in medians.items()
+    }
+
+
+def _disagreement(folder: Path, ours: str, theirs: str) -> float:
+    """The largest error of any array, relative to the largest of its values."""
+    worst = 0.0
+    for one in _CHECKED:
+        with (
+            np.load(folder / f"{ours}.{one}.npz") as mine,
+            np.load(folder / f"{theirs}.{one}.npz") as other,
+        ):
+            if mine.keys() != other.keys():
+                return np.inf
+            for name in other:
+                worst = max(worst, _error(mine[name], other[name]))
+    return worst
+
+
+def _error(ours: np.ndarray, theirs: np.ndarray) -> float:
+    if ours.shape != theirs.shape or not np.isfinite(ours).all():
+        return np.inf
+    gap = np.abs(ours.astype(np.float64) - theirs.astype(np.float64))
+    return float(gap.max() / (np.abs(theirs).max() or 1.0))
+
+
+class _Process:
+    """A side at the other end of two pipes."""
+
+    def __init__(self, name: str, process: subprocess.Popen):
+        self.name, self._process = name, process
+        self.built = self._answer()["built"]
+
+    def ask(self, command: str) -> dict[str, Any]:
+        try:
+            print(command, file=self._process.stdin, flush=True)
+        except BrokenPipeError:
+            pass  # the answer tells
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                return json.loads(line)
+        raise BridgeError(f"the side {self.name!r} stopped: see above")
+
+
+@contextlib.contextmanager
+def _started(given: Sequence[str], cores: int) -> Iterator[_Process]:
+    name, side, size, _, dtype = given
+    log.say(f"{name} {size} {dtype}: {side}")
+    command = [sys.executable, "-m", f"{__package__}.process", *given]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=_environment(cores),
+    ) as process:
+        os.sched_setaffinity(process.pid, sorted(os.sched_getaffinity(0))[:cores])
+        try:
+            yield _Process(side, process)
+        finally:
+            process.kill()
+
+
+def _environment(cores: int) -> dict[str, str]:
+    """Equal threads for both; torch reads the first two, XLA the cores it may use."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(cores))
+    return dict(os.environ) | threads
