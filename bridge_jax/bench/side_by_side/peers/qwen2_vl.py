@@ -7,6 +7,11 @@ from bridge_jax.models.qwen2_vl.config import Config
 
 def make(config: Config) -> transformers.Qwen2VLForConditionalGeneration:
     """A model of the same sizes with random weights."""
+    return transformers.Qwen2VLForConditionalGeneration(settings(config))
+
+
+def settings(config: Config) -> transformers.Qwen2VLConfig:
+    """Their config of the same sizes."""
     c, v = config, config.vision
     made = transformers.Qwen2VLConfig(
         text_config={
@@ -38,4 +43,4 @@ def make(config: Config) -> transformers.Qwen2VLForConditionalGeneration:
         tie_word_embeddings=c.tied_embeddings,
     )
     made.get_text_config().tie_word_embeddings = c.tied_embeddings
-    return transformers.Qwen2VLForConditionalGeneration(made)
+    return made
