@@ -7,9 +7,12 @@ decodes the caption a token at a time, each token's last state is kept, mT5 read
 caption and the aligner runs; then one loss, backward, AdamW. How often the reference
 runs its aligner for a sample, its description leaves open: here it is once, the least.
 
-Ours is our training step. It finds the captions in a cache, so they are decoded before
-it is timed; theirs decodes the same ones in every step. The states come out of one pass
-over prompts and captions; mT5 and the aligner see the batch at once.
+Ours is our training step. Captions are decoded before it is timed, as `bridge cache
+build` does; theirs decodes the same ones in every step.
+
+step          finds the captions in the cache: the states come out of one pass over
+              prompts and captions; mT5 and the aligner see the batch at once
+step_cached   finds there, too, what the frozen LLM and mT5 make of them
 """
 
 import dataclasses
@@ -18,9 +21,10 @@ from typing import Any
 import numpy as np
 
 from bridge_jax.bench.side_by_side.case import Case, Side, Task
-from bridge_jax.bench.side_by_side.cases import mt5, qwen2_vl
+from bridge_jax.bench.side_by_side.cases import qwen2_vl
 from bridge_jax.models.bitransformer.config import SIZES as ALIGNERS
 from bridge_jax.models.bitransformer.config import Config as AlignerConfig
+from bridge_jax.models.mt5.config import SIZES as MT5
 from bridge_jax.models.retrieval.config import SIZES as HEADS
 from bridge_jax.models.retrieval.config import Config as HeadsConfig
 
@@ -29,9 +33,35 @@ NEW = 32  # tokens decoded for a caption, the marks around it among them
 TRAINABLE = ((r"(projector|aligner)/.*", True), (r".*", False))
 
 
+# As published, each has a fifth or so of the LLM's weights.
+_MT5 = {
+    "tiny": MT5["tiny"],
+    "small": dataclasses.replace(
+        MT5["tiny"],
+        layers=7,
+        d_model=224,
+        heads=7,
+        d_kv=32,
+        d_ff=560,
+        vocab=8192,
+        length=128,
+    ),
+    "medium": dataclasses.replace(
+        MT5["tiny"],
+        layers=12,
+        d_model=448,
+        heads=7,
+        d_kv=64,
+        d_ff=1120,
+        vocab=16384,
+        length=256,
+    ),
+}
+
+
 def _aligner(size: str, cross_layers: tuple[int, ...]) -> AlignerConfig:
-    """As mT5 is at that size; no learned query is without a state to imitate."""
-    c = mt5.SIZES[size]
+    """As mT5 is at that size, with a learned query for each of its positions."""
+    c = _MT5[size]
     shared = ("layers", "d_model", "heads", "d_kv", "d_ff")
     sizes = {name: getattr(c, name) for name in shared}
     return AlignerConfig(**sizes, cross_layers=cross_layers, queries=c.length)
@@ -45,10 +75,10 @@ _ALIGNERS = {
 _HEADS = {
     "tiny": HEADS["tiny"],
     "small": HeadsConfig(
-        d_model=384, out=256, pool_heads=6, image_queries=32, text_queries=24
+        d_model=224, out=128, pool_heads=7, image_queries=32, text_queries=24
     ),
     "medium": HeadsConfig(
-        d_model=768, out=512, pool_heads=12, image_queries=64, text_queries=48
+        d_model=448, out=256, pool_heads=7, image_queries=64, text_queries=48
     ),
 }
 
@@ -66,7 +96,7 @@ def _caption() -> slice:
 
 def _retold(size: str, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Captions among the LLM's tokens [B, NEW] as tokens and mask of mT5, [B, Q]."""
-    vocab, length = mt5.SIZES[size].vocab, _ALIGNERS[size].queries
+    vocab, length = _MT5[size].vocab, _ALIGNERS[size].queries
     words = 3 + tokens[:, _caption()] % (vocab - 3)
     words = np.pad(words, ((0, 0), (0, 1)), constant_values=1)  # ends in </s>
     room = ((0, 0), (0, length - words.shape[1]))
@@ -114,18 +144,42 @@ def text(tokens: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _ours(task: Task) -> Side:
-    from bridge_jax.bench.side_by_side import ours
-    from bridge_jax.core import rng
-    from bridge_jax.models import view
-    from bridge_jax.objectives import semantic
+def _ours(*kinds: str):
+    """A step that finds `kinds` in the cache, and captions."""
 
-    bundle, params = load(task, "mt5")
-    asked = prompts(task.size)
+    def make(task: Task) -> Side:
+        from bridge_jax.bench.side_by_side import ours
+        from bridge_jax.core import rng
+        from bridge_jax.models import view
+        from bridge_jax.objectives import semantic
+
+        bundle, params = load(task, "mt5")
+        captions, batch = _read(bundle, params, task.size, kinds)
+        objective = semantic.Objective()
+
+        def loss(params, batch):
+            return objective(
+                view.View(bundle, params, batch, rngs=rng.Streams(0, 0), step=0)
+            )
+
+        side = ours.train(params, batch, loss, TRAINABLE)
+        return Side(side.run, lambda value: {**side.told(value), "captions": captions})
+
+    return make
+
+
+def _read(
+    bundle: Any, params: Any, size: str, kinds: tuple[str, ...]
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Captions [ROWS, NEW], and the batch in which `kinds` need not be computed."""
+    from bridge_jax.bench.side_by_side import ours
+    from bridge_jax.inference import precompute
+
+    asked = prompts(size)
     captions = _captions(bundle, params, asked)
     index = PROMPT + np.arange(NEW, dtype=np.int32)[_caption()]
     index = np.broadcast_to(index, (ROWS, len(index)))
-    tokens, mask = _retold(task.size, captions)
+    tokens, mask = _retold(size, captions)
     batch = {
         "vlm": text(np.concatenate([asked, captions], axis=1)),
         "memory_index": index,
@@ -134,22 +188,21 @@ def _ours(task: Task) -> Side:
         "t5_tokens": tokens.astype(np.int32),
         "t5_mask": mask.astype(np.int32),
     }
-    objective = semantic.Objective()
+    found = {}
+    for kind in kinds:
 
-    def loss(params, batch):
-        return objective(
-            view.View(bundle, params, batch, rngs=rng.Streams(0, 0), step=0)
-        )
+        def derived(params, batch, kind=kind):
+            return precompute.derived(bundle, params, batch, {}, kind=kind)
 
-    side = ours.train(params, batch, loss, TRAINABLE)
-    return Side(side.run, lambda value: {**side.told(value), "captions": captions})
+        found |= ours.program(derived, params, batch)()
+    return captions, batch | found
 
 
 def _theirs(task: Task) -> Side:
     from bridge_jax.bench.side_by_side.peers import encoders, sides, stage2
 
     model = stage2.trained(omnibridge(task))
-    teacher = sides.made(task, lambda: encoders.mt5(mt5.SIZES[task.size]), "mt5")
+    teacher = sides.made(task, lambda: encoders.mt5(_MT5[task.size]), "mt5")
     for part in (model, model.bilm, teacher):
         part.forward = sides.compiled(task, part.forward)
     asked = sides.given(task, {"prompts": prompts(task.size)})["prompts"]
@@ -183,6 +236,12 @@ def omnibridge(task: Task) -> Any:
     return sides.made(task, lambda: omnibridge.make(*sizes), "omnibridge")
 
 
+def _samples(size: str) -> int:
+    return ROWS
+
+
+_shared = dict(theirs=_theirs, items=_samples, unit="sample", wanted=20, trains=True)
 CASES = {
-    "step": Case(_ours, _theirs, lambda size: ROWS, "sample", wanted=20, trains=True)
+    "step": Case(_ours(), **_shared),
+    "step_cached": Case(_ours("targets", "states"), **_shared),
 }
