@@ -88,8 +88,12 @@ def _ours(task: Task, rows: int) -> tuple[Any, Any, Config, dict[str, Any], Any]
 
     bundle, params = ours.load(task, "qwen2_vl")
     config = bundle["vlm"].config
-    what = given(config, task.size, rows)
-    merge = config.vision.merge
+    return bundle, params, config, *fields(given(config, task.size, rows), config)
+
+
+def fields(what: Given, config: Config) -> tuple[dict[str, Any], np.ndarray]:
+    """The same as fields of our model, and deltas [B] for decoding."""
+    rows, merge = len(what.tokens), config.vision.merge
     visual = what.tokens == config.image_pad
     segments = np.ones(what.tokens.shape, np.int32)
     grids = [[what.grid]] * rows
@@ -98,13 +102,13 @@ def _ours(task: Task, rows: int) -> tuple[Any, Any, Config, dict[str, Any], Any]
     shown = [[(one, what.grid)] for one in np.split(what.pixels, rows)]
     packed = patches.pack(shown, count, config.vision.patch_dim, merge)
     names = ("patches", "coordinates", "patch_segments")
-    fields = {
+    made = {
         "tokens": what.tokens.astype(np.int32),
         "positions": np.moveaxis(positions, 0, 1),
         "segments": segments,
         "image_index": mrope.image_index(visual),
     } | dict(zip(names, packed, strict=True))
-    return bundle, params, config, fields, deltas
+    return made, deltas
 
 
 def _prefilled(task: Task) -> Side:
@@ -172,14 +176,18 @@ def _theirs(task: Task, rows: int):
     config = SIZES[task.size]
     what = given(config, task.size, rows)
     model = sides.made(task, lambda: qwen2_vl.make(config))
-    feed = {
+    return model, config, sides.given(task, feed(what, config))
+
+
+def feed(what: Given, config: Config) -> dict[str, np.ndarray]:
+    """The same as their model's arguments."""
+    return {
         "input_ids": what.tokens,
         "attention_mask": np.ones_like(what.tokens),
         "mm_token_type_ids": (what.tokens == config.image_pad).astype(np.int32),
         "pixel_values": what.pixels,
-        "image_grid_thw": np.array([what.grid] * rows),
+        "image_grid_thw": np.array([what.grid] * len(what.tokens)),
     }
-    return model, config, sides.given(task, feed)
 
 
 def _they_prefill(task: Task) -> Side:
