@@ -1,4 +1,4 @@
-"""Stage 2's step and retrieval's embeddings, ours and on torch: what is timed agrees."""
+"""Stage 2's step and retrieval's embeddings: ours and torch's agree before a race."""
 
 import dataclasses
 
