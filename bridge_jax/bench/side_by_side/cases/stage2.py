@@ -28,7 +28,7 @@ from bridge_jax.models.mt5.config import SIZES as MT5
 from bridge_jax.models.retrieval.config import SIZES as HEADS
 from bridge_jax.models.retrieval.config import Config as HeadsConfig
 
-ROWS, PROMPT = 16, 40
+ROWS, PROMPT = 48, 40  # rows as in the shipped recipe
 NEW = 32  # tokens decoded for a caption, the marks around it among them
 TRAINABLE = ((r"(projector|aligner)/.*", True), (r".*", False))
 

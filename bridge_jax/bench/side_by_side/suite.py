@@ -1,0 +1,80 @@
+"""Many races, one after another; what was raced before is read and not run again."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bridge_jax.bench.side_by_side import case, race
+from bridge_jax.core import log
+from bridge_jax.core.errors import BridgeError
+
+
+def run(
+    names: Sequence[str],
+    sizes: Sequence[str],
+    peer: str,
+    file: Path | None = None,
+    **how: Any,
+) -> list[race.Result]:
+    """Race every case at every size that it has.
+
+    Args:
+      names: of cases; all of them where there is none.
+      file: where results stay: those it holds are kept, and each new one is added as
+        soon as it is known.
+      how: arguments of `race.run`.
+
+    Raises:
+      BridgeError: as `race.run`, a file of other things, or before anything runs, every
+        name that there is not.
+    """
+    known = case.names()
+    if unknown := [name for name in names if name not in known]:
+        raise BridgeError(
+            f"no case {', '.join(unknown)}: there are {', '.join(known)}"
+        )
+    found = _read(file) if file is not None and file.exists() else []
+    there = {(one.case, one.size, one.peer) for one in found}
+    for name in names or known:
+        for size in case.named(name).sizes:
+            if size not in sizes or (name, size, peer) in there:
+                continue
+            one = race.run(name, size, peer, **how)
+            log.say(f"{name} {size}: {one.ratio:.2f} times as fast as {peer}")
+            found.append(one)
+            if file is not None:
+                _write(file, found)
+    order = {name: place for place, name in enumerate(known)}
+    return sorted(found, key=lambda one: (order[one.case], one.peer, _place(one.size)))
+
+
+def _place(size: str) -> int:
+    return case.SIZES.index(size) if size in case.SIZES else len(case.SIZES)
+
+
+def _read(file: Path) -> list[race.Result]:
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        return [
+            race.Result(
+                **one
+                | {
+                    side: race.Times(**one[side] | {"rounds": tuple(one[side]["rounds"])})
+                    for side in ("ours", "theirs")
+                }
+            )
+            for one in told
+        ]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BridgeError(
+            f"{file} holds no results of races ({error}); name another file"
+        ) from None
+
+
+def _write(file: Path, found: Sequence[race.Result]) -> None:
+    fresh = file.with_name(f"{file.name}.new")
+    told = json.dumps([dataclasses.asdict(one) for one in found], indent=1)
+    fresh.write_text(told + "\n", encoding="utf-8")
+    fresh.replace(file)

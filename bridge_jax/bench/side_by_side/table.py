@@ -1,0 +1,78 @@
+"""Races as text: medians, ratios, and what is still slower said first."""
+
+import importlib.metadata
+from collections.abc import Sequence
+
+from bridge_jax.bench.side_by_side import case, race
+
+_HEAD = (
+    "work",
+    "size",
+    "against",
+    "ours, ms",
+    "theirs, ms",
+    "times as fast (rounds)",
+    "wanted",
+    "compile, s",
+    "MB, ours / theirs",
+)
+_PACKAGES = ("jax", "torch", "transformers", "diffusers")
+
+
+def markdown(results: Sequence[race.Result]) -> str:
+    """What falls short, a line a race, and the versions."""
+    lines = [_verdict(results), "", _row(_HEAD), _row(["---"] * len(_HEAD))]
+    lines += [_row(_cells(one)) for one in results]
+    return "\n".join([*lines, "", f"Versions: {_versions()}."])
+
+
+def wanted(one: race.Result) -> float:
+    """The ratio that we are after; of compiled torch, to be no slower."""
+    return case.named(one.case).wanted if one.peer == "torch" else 1.0
+
+
+def _verdict(results: Sequence[race.Result]) -> str:
+    slower = [one for one in results if one.ratio < 1]
+    short = [one for one in results if 1 <= one.ratio < wanted(one)]
+    told = f"{len(results)} races, {len(results) - len(slower) - len(short)} as wanted."
+    if slower:
+        told += f" Still slower than the peer: {_named(slower)}."
+    if short:
+        told += f" Faster, but less than wanted: {_named(short)}."
+    return told
+
+
+def _named(results: Sequence[race.Result]) -> str:
+    return ", ".join(
+        f"`{one.case}` at {one.size}"
+        + (f" ({one.peer})" if one.peer != "torch" else "")
+        + f" {one.ratio:.2f}"
+        for one in results
+    )
+
+
+def _cells(one: race.Result) -> list[str]:
+    low, high = min(one.ratios), max(one.ratios)
+    peaks = [
+        "?" if side.peak is None else f"{side.peak / 1e6:,.0f}"
+        for side in (one.ours, one.theirs)
+    ]
+    return [
+        f"`{one.case}`",
+        one.size,
+        one.peer,
+        f"{1e3 * one.ours.median:.3g}",
+        f"{1e3 * one.theirs.median:.3g}",
+        f"**{one.ratio:.2f}** ({low:.2f} to {high:.2f})",
+        f"{wanted(one):g}",
+        f"{one.ours.compile:.1f}",
+        " / ".join(peaks),
+    ]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _versions() -> str:
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
