@@ -62,10 +62,12 @@ def _normal(*shape: int) -> np.ndarray:
     return np.random.default_rng(1).standard_normal(shape, np.float32)
 
 
-def _decoder(rows: int, length: int, layout: place.Layout | None = None) -> Work:
+def _decoder(
+    rows: int, length: int, layers: int = 3, layout: place.Layout | None = None
+) -> Work:
     """Gradient of next-token prediction: [rows, length] tokens."""
-    heads = {"heads": 2, "kv_heads": 1, "head_dim": 128}
-    bundle = build.build({"lm": {"family": "decoder_lm", "size": "tiny", **heads}})
+    sizes = {"layers": layers, "heads": 2, "kv_heads": 1, "head_dim": 128}
+    bundle = build.build({"lm": {"family": "decoder_lm", "size": "tiny", **sizes}})
     vocabulary = bundle["lm"].config.vocab_size
     tokens = np.random.default_rng(1).integers(0, vocabulary, (rows, length), np.int32)
 
@@ -124,13 +126,14 @@ def _aligner(queries: int, rows: int = 4, states: int = 64) -> Work:
 def _shared(devices: int) -> Work:
     """The same rows of text on each device, parameters on all of them."""
     layout = place.make({"data": devices}, "dp", devices=jax.devices()[:devices])
-    return _decoder(2 * devices, 256, layout)
+    return _decoder(2 * devices, 256, layout=layout)
 
 
 AXES: Mapping[str, Axis] = {
     # Scores of attention lie in memory on a CPU, hence its square.
     "text": Axis("tokens", (256, 512, 1024, 2048), lambda n: _decoder(1, n), 2),
-    "batch": Axis("rows", (1, 2, 4, 8, 16), lambda n: _decoder(n, 256), 1),
+    # From 16 rows on XLA's choice of buffers stays the same.
+    "batch": Axis("rows", (4, 8, 16, 32, 64), lambda n: _decoder(n, 256, 1), 1),
     "resolution": Axis("patches", (64, 144, 256, 576, 1024), _painter, 2),
     "queries": Axis("queries", (32, 64, 128, 256, 512), _aligner, 2),
     "devices": Axis("devices", (1, 2, 4, 8), _shared, 0, simulated=True),

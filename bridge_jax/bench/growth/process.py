@@ -2,9 +2,9 @@
 
     python -m bridge_jax.bench.growth.process AXIS SIZE...
 
-It says {"flops", "touched", "memory"} of each size as it is compiled, then runs the size
-of each line that it reads, and says how many seconds that took. All are one device's
-share.
+It says {"flops", "touched", "memory"} of each size as it is compiled, then runs the
+size of each line that it reads, and says how many seconds that took. All are one
+device's share.
 """
 
 import json
