@@ -5,7 +5,8 @@
 how fast training takes it; `caching` stage 2 from a cache with captions decoded in
 every step; `search` the exact search of `bridge search` with numpy's (1,000,000 vectors
 of 1024 take 6 GB of disk, and want as much memory to be kept in); `serving` what many
-clients at once cost `bridge serve`.
+clients at once cost `bridge serve`; `growth` how time and memory grow with texts,
+batches, pictures, queries and (simulated) devices, as curves with --plot.
 
     bridge bench conversion --workdir runs/conversion --size 7b
     bridge bench conversion --workdir runs/conversion --size 2b --layers 4
@@ -14,6 +15,7 @@ clients at once cost `bridge serve`.
     bridge bench feeding --config configs/shapes_stage1.py
     bridge bench search --workdir runs/search --count 1000000 --width 1024
     bridge bench serving --clients 50 --into README.md
+    bridge bench growth --plot runs/growth.png --into README.md
 """
 
 import argparse
@@ -73,6 +75,17 @@ def _serving(args: argparse.Namespace) -> str:
     return serving.markdown(serving.measure(clients=args.clients))
 
 
+def _growth(args: argparse.Namespace) -> str:
+    from bridge_jax.bench.growth import curve, measure
+
+    curves = measure.measure()
+    if args.plot is not None:
+        from bridge_jax.bench.growth import plot
+
+        outputs.write_bytes(args.plot, plot.png(curves))
+    return curve.markdown(curves)
+
+
 SUITES: dict[str, Callable[[argparse.Namespace], str]] = {
     "conversion": _conversion,
     "saving": _saving,
@@ -80,6 +93,7 @@ SUITES: dict[str, Callable[[argparse.Namespace], str]] = {
     "feeding": _feeding,
     "search": _search,
     "serving": _serving,
+    "growth": _growth,
 }
 
 
@@ -115,6 +129,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="at once at a server (default: %(default)s)",
     )
     parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw growth's curves there, as PNG"
+    )
+    parser.add_argument(
         "--into",
         type=Path,
         metavar="PAGE",
@@ -126,6 +143,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     if args.overrides and args.suite != "feeding":
         raise BridgeError(f"bench {args.suite} reads no config to set anything in")
+    if args.plot is not None:
+        if args.suite != "growth":
+            raise BridgeError(f"bench {args.suite} draws nothing: --plot is growth's")
+        outputs.check_plots()
+        outputs.check_file(args.plot, force=True)
     if args.workdir is not None:
         outputs.check_folder(args.workdir)
     elif args.suite in NEED_ROOM:

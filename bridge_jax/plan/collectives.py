@@ -4,6 +4,7 @@ Loops count as often as they run, where their conditions tell (XLA's own analysi
 them once); a loop until something happens, as decoding is, counts one turn.
 """
 
+import dataclasses
 import math
 import re
 from collections import Counter
@@ -29,6 +30,30 @@ _KNOWN = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
 _LIMIT = re.compile(r"= [su](?:32|64)\[\][^ ]* constant\((\d+)\)")
 _OPERATION = re.compile(rf"= (.*?) ({'|'.join(KINDS)})(-start)?\(")
 
+Array = tuple[str, tuple[int, ...]]  # as XLA calls its type, and its shape
+
+
+@dataclasses.dataclass(frozen=True)
+class Collective:
+    """One operation over several devices.
+
+    Attributes:
+      kind: of KINDS.
+      arrays: what each device has of it in the end.
+      received: bytes that one device receives in one turn, see `sent`.
+      times: how often it runs in one execution.
+    """
+
+    kind: str
+    arrays: tuple[Array, ...]
+    received: float
+    times: float
+
+    @property
+    def largest(self) -> float:
+        """Bytes of the largest of its arrays."""
+        return max(map(_size, self.arrays), default=0.0)
+
 
 def sent(text: str) -> dict[str, float]:
     """Bytes that one device receives in one execution, by kind of collective.
@@ -39,11 +64,16 @@ def sent(text: str) -> dict[str, float]:
     Args:
       text: of a compiled module, `compiled.as_text()`.
     """
+    total: Counter[str] = Counter()
+    for one in found(text):
+        total[one.kind] += one.received * one.times
+    return dict(total)
+
+
+def found(text: str) -> list[Collective]:
+    """Every collective of a compiled module, given as for `sent`, in its order."""
     computations, entry = _computations(text)
-    found: Counter[str] = Counter()
-    for kind, size, times in _walk(computations, entry, 1.0):
-        found[kind] += size * times
-    return dict(found)
+    return list(_walk(computations, entry, 1.0))
 
 
 def _computations(text: str) -> tuple[dict[str, list[str]], str]:
@@ -61,15 +91,16 @@ def _computations(text: str) -> tuple[dict[str, list[str]], str]:
 
 def _walk(
     computations: dict[str, list[str]], name: str, times: float
-) -> Iterator[tuple[str, float, float]]:
-    """(kind, bytes, how often) of each collective in a computation and below it."""
+) -> Iterator[Collective]:
+    """Each collective in a computation and below it."""
     for line in computations.get(name, []):
         if match := _WHILE.search(line):
             condition, body = match[1], match[2]
             inside = list(_walk(computations, body, 1.0))
             if inside:
                 turns = times * _turns(line, computations[condition])
-                yield from ((kind, size, turns * n) for kind, size, n in inside)
+                for one in inside:
+                    yield dataclasses.replace(one, times=turns * one.times)
         elif match := _OPERATION.search(line):
             # XLA on TPU spells a reduce-scatter as an all-reduce of which a slice is
             # taken, in a computation of its own.
@@ -77,8 +108,9 @@ def _walk(
             if kind == "all-reduce" and "all-reduce-scatter" in name:
                 kind = "reduce-scatter"
             pairs = bool(match[3]) and kind != "all-reduce"
-            size = _received(kind, _bytes(match[1], pairs), _group(line), name)
-            yield kind, size, times
+            arrays = _arrays(match[1], pairs)
+            size = _received(kind, sum(map(_size, arrays)), _group(line), name)
+            yield Collective(kind, arrays, size, times)
         elif match := _CALLED.search(line):
             for called in re.split(r", ", match[1]):
                 yield from _walk(computations, called.strip("% "), times)
@@ -94,8 +126,8 @@ def _turns(line: str, condition: list[str]) -> int:
     return limits[0] if len(limits) == 1 and less and not others else 1
 
 
-def _bytes(shapes: str, pairs: bool) -> float:
-    """Size of an operation's result.
+def _arrays(shapes: str, pairs: bool) -> tuple[Array, ...]:
+    """An operation's result.
 
     `pairs`: it was only started, and its inputs stand before its results, perhaps with
     counters of the backend behind them.
@@ -104,11 +136,15 @@ def _bytes(shapes: str, pairs: bool) -> float:
     if pairs:
         arrays = [one for one in arrays if one != ("u32", "")]
         arrays = arrays[len(arrays) // 2 :]
-    return sum(
-        float(_SIZES.get(kind, 0))
-        * math.prod(int(side) for side in dimensions.split(",") if side)
+    return tuple(
+        (kind, tuple(int(side) for side in dimensions.split(",") if side))
         for kind, dimensions in arrays
     )
+
+
+def _size(array: Array) -> float:
+    kind, shape = array
+    return float(_SIZES.get(kind, 0)) * math.prod(shape)
 
 
 def _group(line: str) -> int:

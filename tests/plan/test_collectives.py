@@ -56,3 +56,14 @@ def test_a_number_of_turns_that_xla_tells_is_taken():
 def test_a_loop_without_a_known_end_counts_one_turn():
     found = collectives.sent(TEXT.replace("direction=LT", "direction=EQ"))
     assert found["reduce-scatter"] == 64 * 4 * 3 / 4 + 4 * 4 * 7
+
+
+def test_each_is_found_with_what_it_leaves_and_how_often_it_runs():
+    found = collectives.found(TEXT)
+    first, scattered = found[:2]
+    assert first.kind == "all-gather" and first.times == 5
+    assert first.arrays == (("bf16", (1, 64, 32)),)
+    assert first.largest == 64 * 32 * 2
+    assert scattered.kind == "reduce-scatter"
+    pair = next(one for one in found if len(one.arrays) == 2)
+    assert (pair.kind, pair.largest) == ("all-reduce", 24.0)

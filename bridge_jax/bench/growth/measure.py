@@ -1,0 +1,82 @@
+"""Measure axes, one after another; their points in turn, in alternating order."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bridge_jax.bench.growth import axes
+from bridge_jax.bench.growth.curve import Curve, Point
+from bridge_jax.core import log, runtime
+from bridge_jax.core.errors import BridgeError
+
+
+def measure(
+    names: Sequence[str] = tuple(axes.AXES), rounds: int = 7
+) -> tuple[Curve, ...]:
+    """A curve for each axis of these names.
+
+    Raises:
+      BridgeError: a process that measures stopped.
+    """
+    return tuple(_curve(name, axes.AXES[name], rounds) for name in names)
+
+
+def _curve(name: str, axis: axes.Axis, rounds: int) -> Curve:
+    with contextlib.ExitStack() as stack:
+        processes: dict[int, _Process] = {}
+        if axis.simulated:
+            for size in axis.sizes:
+                one = stack.enter_context(_started(name, [size], size))
+                processes[size] = one
+        else:
+            shared = stack.enter_context(_started(name, axis.sizes, 1))
+            processes = dict.fromkeys(axis.sizes, shared)
+        figures = {size: processes[size].answer() for size in axis.sizes}
+        seconds: dict[int, list[float]] = {size: [] for size in axis.sizes}
+        for turn in log.progress(range(rounds), f"growth: {name}"):
+            for size in axis.sizes if turn % 2 == 0 else axis.sizes[::-1]:
+                seconds[size].append(processes[size].ask(str(size))["seconds"])
+    points = tuple(
+        Point(size, seconds=tuple(seconds[size]), **figures[size])
+        for size in axis.sizes
+    )
+    return Curve(name, axis.unit, axis.memory, points)
+
+
+class _Process:
+    """Points at the other end of two pipes."""
+
+    def __init__(self, name: str, process: subprocess.Popen):
+        self._name, self._process = name, process
+
+    def ask(self, command: str) -> dict[str, Any]:
+        with contextlib.suppress(BrokenPipeError):  # the answer tells
+            print(command, file=self._process.stdin, flush=True)
+        return self.answer()
+
+    def answer(self) -> dict[str, Any]:
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                return json.loads(line)
+        raise BridgeError(f"the process that measures {self._name} stopped: see above")
+
+
+@contextlib.contextmanager
+def _started(name: str, sizes: Sequence[int], devices: int) -> Iterator[_Process]:
+    """A process that compiles these sizes; ended with the context."""
+    words = [sys.executable, "-m", "bridge_jax.bench.growth.process", name]
+    with subprocess.Popen(
+        [*words, *map(str, sizes)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=runtime.simulated_environment(devices, os.environ),
+    ) as process:
+        try:
+            yield _Process(name, process)
+        finally:
+            process.kill()
