@@ -32,7 +32,6 @@ from bridge_jax.train import optim, state, step
 GOLDEN = Path(__file__).parent / "golden" / "census.json"
 MESHES = {
     "fsdp": {"fsdp": 8},
-    "fsdp_tp": {"fsdp": 4, "tensor": 2},
     "fsdp_tp_sp": {"fsdp": 2, "sequence": 2, "tensor": 2},
 }
 BATCH = 40  # no width is: an axis of 40 is the whole batch

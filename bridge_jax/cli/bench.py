@@ -7,7 +7,13 @@ every step; `search` the exact search of `bridge search` with numpy's (1,000,000
 of 1024 take 6 GB of disk, and want as much memory to be kept in); `serving` what many
 clients at once cost `bridge serve`; `growth` how time and memory grow with texts,
 batches, pictures, queries and (simulated) devices, as curves with --plot.
+`cpu` and `gpu` race our models against those of transformers and diffusers (the extra
+`parity`): both compute the same, take turns on the same cores or card, and are timed
+only after they have agreed; --json keeps results, and goes on from those it has.
 
+    bridge bench cpu --json runs/races.json --plot runs/races.png --into README.md
+    bridge bench cpu --against torch.compile --sizes small --cases hunyuan_dit/train
+    bridge bench gpu --json runs/races_gpu.json
     bridge bench conversion --workdir runs/conversion --size 7b
     bridge bench conversion --workdir runs/conversion --size 2b --layers 4
     bridge bench saving --workdir runs/saving --gigabytes 2
@@ -19,12 +25,18 @@ batches, pictures, queries and (simulated) devices, as curves with --plot.
 """
 
 import argparse
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
 from bridge_jax.cli import arguments, outputs
 from bridge_jax.core.errors import BridgeError
 
+RACES = {
+    "cpu": dict(sizes=("tiny", "small", "medium"), dtype="float32"),
+    "gpu": dict(sizes=("2b", "7b", "g2"), dtype="bfloat16"),
+}
+DRAWN = (*RACES, "growth")
 NEED_ROOM = ("conversion", "saving", "caching", "search")
 FED = (
     "configs/shapes_pretrain.py:vlm",
@@ -86,6 +98,26 @@ def _growth(args: argparse.Namespace) -> str:
     return curve.markdown(curves)
 
 
+def _races(args: argparse.Namespace) -> str:
+    from bridge_jax.bench.side_by_side import race, suite, table
+
+    how = RACES[args.suite]
+    results = suite.run(
+        args.cases,
+        args.sizes or how["sizes"],
+        args.against,
+        args.json,
+        cores=args.cores or race.cores(),
+        rounds=args.rounds,
+        dtype=how["dtype"],
+    )
+    if args.plot is not None:
+        from bridge_jax.bench.side_by_side import plot
+
+        outputs.write_bytes(args.plot, plot.png(results))
+    return table.markdown(results)
+
+
 SUITES: dict[str, Callable[[argparse.Namespace], str]] = {
     "conversion": _conversion,
     "saving": _saving,
@@ -94,11 +126,18 @@ SUITES: dict[str, Callable[[argparse.Namespace], str]] = {
     "search": _search,
     "serving": _serving,
     "growth": _growth,
+    "cpu": _races,
+    "gpu": _races,
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("suite", choices=tuple(SUITES))
+    parser.add_argument(
+        "suite", nargs="?", default="cpu", choices=tuple(SUITES), metavar="SUITE"
+    )
+    parser.add_argument(
+        "--suite", dest="suite", choices=tuple(SUITES), default=argparse.SUPPRESS
+    )
     parser.add_argument("--workdir", type=Path, help="a new folder, for big files")
     parser.add_argument(
         "--config",
@@ -129,7 +168,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="at once at a server (default: %(default)s)",
     )
     parser.add_argument(
-        "--plot", type=Path, metavar="FILE", help="draw growth's curves there, as PNG"
+        "--against",
+        choices=("torch", "torch.compile"),
+        default="torch",
+        help="whom to race (default: %(default)s, which compiles nothing)",
+    )
+    parser.add_argument("--cases", nargs="+", default=(), help="races (default: all)")
+    parser.add_argument("--sizes", nargs="+", default=(), help="of the models in races")
+    parser.add_argument(
+        "--rounds",
+        type=arguments.positive,
+        default=5,
+        help="turns of each side in a race (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--cores", type=arguments.positive, help="of both sides (default: all)"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="where results of races stay"
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw races or growth there, as PNG"
     )
     parser.add_argument(
         "--into",
@@ -140,19 +199,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_machine(parser)
 
 
+def _check_peers() -> None:
+    """Raises BridgeError where the other side is not installed."""
+    missing = [
+        name for name in ("torch", "diffusers") if not importlib.util.find_spec(name)
+    ]
+    if missing:
+        raise BridgeError(
+            f"races need {' and '.join(missing)}: pip install -e '.[parity]'"
+        )
+
+
 def run(args: argparse.Namespace) -> None:
     if args.overrides and args.suite != "feeding":
         raise BridgeError(f"bench {args.suite} reads no config to set anything in")
     if args.plot is not None:
-        if args.suite != "growth":
-            raise BridgeError(f"bench {args.suite} draws nothing: --plot is growth's")
+        if args.suite not in DRAWN:
+            raise BridgeError(
+                f"bench {args.suite} draws nothing: --plot is for {', '.join(DRAWN)}"
+            )
         outputs.check_plots()
         outputs.check_file(args.plot, force=True)
+    if args.suite in RACES:
+        _check_peers()
     if args.workdir is not None:
         outputs.check_folder(args.workdir)
     elif args.suite in NEED_ROOM:
         raise BridgeError(f"bench {args.suite} writes big files: give it --workdir DIR")
-    arguments.start(args)
+    if args.suite not in RACES:  # whose processes start on their own
+        arguments.start(args)
     from bridge_jax.core import marks
 
     table = SUITES[args.suite](args)

@@ -17,7 +17,7 @@ import jax
 from bridge_jax.checkpoint import manager
 from bridge_jax.checkpoint.folders import FOLDER
 from bridge_jax.core import config as config_lib
-from bridge_jax.core import log, runtime, watchdog
+from bridge_jax.core import log, memory, runtime, watchdog
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.train import barrier, goodput
 from bridge_jax.train import hooks as hooks_lib
@@ -28,6 +28,8 @@ from bridge_jax.train.step import Step
 
 # Simulated devices deadlock when more steps than this are in flight.
 _IN_FLIGHT = 4
+# Steps after which a run is one whose memory is worth a second.
+_LONG = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,6 +198,8 @@ def _steps(
         meter.keep(figures, meter_lib.samples(batch), waited)
         due = [hook for hook in hooks if hook.every and step % hook.every == 0]
         stop = asked(step)
+        if step == start + _LONG:
+            memory.release()
         if due or stop or step % _IN_FLIGHT == 0 or step == run.total_steps:
             meter.block(step)
             dog.beat()

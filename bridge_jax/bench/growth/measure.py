@@ -1,17 +1,14 @@
 """Measure axes, one after another; their points in turn, in alternating order."""
 
 import contextlib
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
 
+from bridge_jax.bench import piped
 from bridge_jax.bench.growth import axes
 from bridge_jax.bench.growth.curve import Curve, Point
 from bridge_jax.core import log, runtime
-from bridge_jax.core.errors import BridgeError
 
 
 def measure(
@@ -27,7 +24,7 @@ def measure(
 
 def _curve(name: str, axis: axes.Axis, rounds: int) -> Curve:
     with contextlib.ExitStack() as stack:
-        processes: dict[int, _Process] = {}
+        processes: dict[int, piped.Piped] = {}
         if axis.simulated:
             for size in axis.sizes:
                 one = stack.enter_context(_started(name, [size], size))
@@ -47,36 +44,10 @@ def _curve(name: str, axis: axes.Axis, rounds: int) -> Curve:
     return Curve(name, axis.unit, axis.memory, points)
 
 
-class _Process:
-    """Points at the other end of two pipes."""
-
-    def __init__(self, name: str, process: subprocess.Popen):
-        self._name, self._process = name, process
-
-    def ask(self, command: str) -> dict[str, Any]:
-        with contextlib.suppress(BrokenPipeError):  # the answer tells
-            print(command, file=self._process.stdin, flush=True)
-        return self.answer()
-
-    def answer(self) -> dict[str, Any]:
-        for line in self._process.stdout:
-            if line.startswith("{"):
-                return json.loads(line)
-        raise BridgeError(f"the process that measures {self._name} stopped: see above")
-
-
 @contextlib.contextmanager
-def _started(name: str, sizes: Sequence[int], devices: int) -> Iterator[_Process]:
+def _started(name: str, sizes: Sequence[int], devices: int) -> Iterator[piped.Piped]:
     """A process that compiles these sizes; ended with the context."""
     words = [sys.executable, "-m", "bridge_jax.bench.growth.process", name]
-    with subprocess.Popen(
-        [*words, *map(str, sizes)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=runtime.simulated_environment(devices, os.environ),
-    ) as process:
-        try:
-            yield _Process(name, process)
-        finally:
-            process.kill()
+    environment = runtime.simulated_environment(devices, os.environ)
+    with piped.started(name, [*words, *map(str, sizes)], environment) as process:
+        yield process

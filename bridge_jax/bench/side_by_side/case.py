@@ -15,7 +15,7 @@ from bridge_jax.core.errors import BridgeError
 
 SIZES = ("tiny", "small", "medium")
 PEERS = ("torch", "torch.compile")
-SIDES = ("ours", *PEERS)
+LEARNING_RATE = 1e-4  # of training steps
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,17 +6,20 @@ from typing import Any
 import jax
 import numpy as np
 
-from bridge_jax.bench.side_by_side.case import Side, Task
+from bridge_jax.bench.side_by_side.case import LEARNING_RATE, Side, Task
 from bridge_jax.checkpoint import weights_file
 from bridge_jax.convert import run
-from bridge_jax.core import term
+from bridge_jax.core import memory, runtime, term
 from bridge_jax.core.types import Params
 from bridge_jax.models import build
 from bridge_jax.models.bundle import Bundle
 from bridge_jax.sharding import place
 from bridge_jax.train import optim, state, step
 
-LEARNING_RATE = 1e-4
+
+def start() -> None:
+    """Set up jax. What compiling takes is told, so nothing comes from earlier runs."""
+    runtime.start({"BRIDGE_JAX_CACHE": ""})
 
 
 def layout() -> place.Layout:
@@ -80,6 +83,9 @@ def train(
     batch = where.put_batch(jax.tree.map(np.asarray, batch))
 
     def run() -> float:
+        if one.traces == 0:
+            one.compile(now[0], batch)
+            memory.release()  # as the loop does, though not as soon
         now[0], figures = one(now[0], batch)
         total, weight = figures["loss"]
         return float(total) / float(weight)

@@ -5,6 +5,7 @@
 `first NAME` runs once and saves what is told as FOLDER/NAME.npz; `run N` runs N times.
 """
 
+import importlib
 import json
 import sys
 import time
@@ -14,18 +15,23 @@ from typing import Any, TextIO
 import numpy as np
 
 from bridge_jax.bench.side_by_side import case
-from bridge_jax.core import runtime
 
+# What each side is made of; the memory that these take is not the model's.
+_LIBRARIES = {
+    "ours": (f"{__package__}.ours",),
+    "theirs": ("torch", "transformers", "diffusers", f"{__package__}.peers.sides"),
+}
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def main(given: list[str], commands: TextIO, out: TextIO) -> None:
     """Serve `commands` until they end."""
     name, side, size, folder, dtype = given
+    for library in _LIBRARIES["ours" if side == "ours" else "theirs"]:
+        imported = importlib.import_module(library)
     if side == "ours":
-        # Ours alone: torch has no use for jax's devices. What compiling takes is to be
-        # told, so nothing is taken from earlier runs.
-        runtime.start({"BRIDGE_JAX_CACHE": ""})
+        imported.start()
+    libraries = _bytes("VmRSS")
     began = time.perf_counter()
     task = case.Task(size, Path(folder), side == "torch.compile", dtype)
     made = case.make(name, side, task)
@@ -39,18 +45,19 @@ def main(given: list[str], commands: TextIO, out: TextIO) -> None:
             np.savez(task.folder / f"{argument}.npz", **made.told(result))
             _say(out, seconds=[seconds])
         else:
-            _say(out, **_timed(made, int(argument)))
+            _say(out, **_timed(made, int(argument), libraries))
 
 
-def _timed(made: case.Side, count: int) -> dict[str, Any]:
-    """Seconds of `count` runs, and the most memory held in them."""
+def _timed(made: case.Side, count: int, libraries: int) -> dict[str, Any]:
+    """Seconds of `count` runs, and the most bytes held in them beyond `libraries`."""
     forgotten = _forget_peak()
     seconds = []
     for _ in range(count):
         began = time.perf_counter()
         made.run()
         seconds.append(time.perf_counter() - began)
-    return {"seconds": seconds, "peak": _peak() if forgotten else None}
+    peak = _bytes("VmHWM") - libraries if forgotten else None
+    return {"seconds": seconds, "peak": peak}
 
 
 def _forget_peak() -> bool:
@@ -62,10 +69,10 @@ def _forget_peak() -> bool:
     return True
 
 
-def _peak() -> int:
-    """Bytes of memory that this process has held at most."""
+def _bytes(name: str) -> int:
+    """What the system says that this process holds, now or at most."""
     lines = _STATUS.read_text().splitlines()
-    return 1024 * next(int(one.split()[1]) for one in lines if one.startswith("VmHWM"))
+    return 1024 * next(int(one.split()[1]) for one in lines if one.startswith(name))
 
 
 def _say(out: TextIO, **what: Any) -> None:

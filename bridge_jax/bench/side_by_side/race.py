@@ -2,19 +2,17 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from bridge_jax.bench import piped
 from bridge_jax.bench.side_by_side import case
 from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
@@ -74,6 +72,13 @@ class Result:
         return statistics.median(self.ratios)
 
 
+def cores() -> int:
+    """That this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def run(
     name: str,
     size: str,
@@ -97,7 +102,7 @@ def run(
         raise BridgeError(f"{name} has no size {size!r}: {', '.join(found.sizes)}")
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
 
-        def start(side: str) -> _Process:
+        def start(side: str) -> piped.Piped:
             given = (name, side, size, folder, dtype)
             return stack.enter_context(_started(given, cores))
 
@@ -120,7 +125,7 @@ def run(
 
 
 def _take_turns(
-    sides: Sequence["_Process"], firsts: dict[str, list[float]], rounds: int
+    sides: Sequence[piped.Piped], firsts: dict[str, list[float]], rounds: int
 ) -> dict[str, Times]:
     medians: dict[str, list[float]] = {side.name: [] for side in sides}
     peaks: dict[str, list[int]] = {side.name: [] for side in sides}
@@ -160,44 +165,17 @@ def _error(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(gap.max() / (np.abs(theirs).max() or 1.0))
 
 
-class _Process:
-    """A side at the other end of two pipes."""
-
-    def __init__(self, name: str, process: subprocess.Popen):
-        self.name, self._process = name, process
-        self.built = self._answer()["built"]
-
-    def ask(self, command: str) -> dict[str, Any]:
-        try:
-            print(command, file=self._process.stdin, flush=True)
-        except BrokenPipeError:
-            pass  # the answer tells
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        for line in self._process.stdout:
-            if line.startswith("{"):
-                return json.loads(line)
-        raise BridgeError(f"the side {self.name!r} stopped: see above")
-
-
 @contextlib.contextmanager
-def _started(given: Sequence[str], cores: int) -> Iterator[_Process]:
+def _started(given: Sequence[str], cores: int) -> Iterator[piped.Piped]:
     name, side, size, _, dtype = given
     log.say(f"{name} {size} {dtype}: {side}")
     command = [sys.executable, "-m", f"{__package__}.process", *given]
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=_environment(cores),
-    ) as process:
-        os.sched_setaffinity(process.pid, sorted(os.sched_getaffinity(0))[:cores])
-        try:
-            yield _Process(side, process)
-        finally:
-            process.kill()
+    with piped.started(side, command, _environment(cores)) as process:
+        if hasattr(os, "sched_setaffinity"):
+            usable = sorted(os.sched_getaffinity(0))
+            os.sched_setaffinity(process.pid, usable[:cores])
+        process.answer()  # it is built
+        yield process
 
 
 def _environment(cores: int) -> dict[str, str]:

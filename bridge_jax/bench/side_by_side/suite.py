@@ -32,9 +32,7 @@ def run(
     """
     known = case.names()
     if unknown := [name for name in names if name not in known]:
-        raise BridgeError(
-            f"no case {', '.join(unknown)}: there are {', '.join(known)}"
-        )
+        raise BridgeError(f"no case {', '.join(unknown)}: there are {', '.join(known)}")
     found = _read(file) if file is not None and file.exists() else []
     there = {(one.case, one.size, one.peer) for one in found}
     for name in names or known:
@@ -61,7 +59,9 @@ def _read(file: Path) -> list[race.Result]:
             race.Result(
                 **one
                 | {
-                    side: race.Times(**one[side] | {"rounds": tuple(one[side]["rounds"])})
+                    side: race.Times(
+                        **one[side] | {"rounds": tuple(one[side]["rounds"])}
+                    )
                     for side in ("ours", "theirs")
                 }
             )

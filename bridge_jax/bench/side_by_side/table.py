@@ -13,6 +13,7 @@ _HEAD = (
     "theirs, ms",
     "times as fast (rounds)",
     "wanted",
+    "ours a second",
     "compile, s",
     "MB, ours / theirs",
 )
@@ -53,6 +54,8 @@ def _named(results: Sequence[race.Result]) -> str:
 
 def _cells(one: race.Result) -> list[str]:
     low, high = min(one.ratios), max(one.ratios)
+    known = case.named(one.case)
+    rate = known.items(one.size) / one.ours.median
     peaks = [
         "?" if side.peak is None else f"{side.peak / 1e6:,.0f}"
         for side in (one.ours, one.theirs)
@@ -61,13 +64,19 @@ def _cells(one: race.Result) -> list[str]:
         f"`{one.case}`",
         one.size,
         one.peer,
-        f"{1e3 * one.ours.median:.3g}",
-        f"{1e3 * one.theirs.median:.3g}",
+        _milliseconds(one.ours.median),
+        _milliseconds(one.theirs.median),
         f"**{one.ratio:.2f}** ({low:.2f} to {high:.2f})",
         f"{wanted(one):g}",
+        f"{rate:,.{0 if rate >= 10 else 1}f} {known.unit}s",
         f"{one.ours.compile:.1f}",
         " / ".join(peaks),
     ]
+
+
+def _milliseconds(seconds: float) -> str:
+    time = 1e3 * seconds
+    return f"{time:,.0f}" if time >= 100 else f"{time:.3g}"
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bridge_jax.bench.side_by_side.case import Side, Task
-from bridge_jax.bench.side_by_side.ours import LEARNING_RATE
+from bridge_jax.bench.side_by_side.case import LEARNING_RATE, Side, Task
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
