@@ -7,7 +7,6 @@ import json
 import pytest
 
 from bridge_jax.bench.growth import axes, curve, measure, plot, process
-from bridge_jax.cli import main
 
 
 def grown(time=1.0, flops=1.0, memory=1.0, sizes=(1, 2, 4, 8), order=1):
@@ -64,9 +63,3 @@ def test_every_axis_has_points_enough():
     for axis in axes.AXES.values():
         assert len(axis.sizes) > curve.LAST
         assert sorted(set(axis.sizes)) == list(axis.sizes)
-
-
-def test_a_picture_is_growths_alone(tmp_path, capsys):
-    words = ["--plot", str(tmp_path / "a.png")]
-    assert main.main(["bench", "serving", *words]) == 2
-    assert "--plot is growth's" in capsys.readouterr().err

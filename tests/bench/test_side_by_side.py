@@ -162,6 +162,7 @@ def test_every_case_is_complete():
     ("words", "told"),
     [
         (("cpu", "--cases", "mt5/decode"), "no case mt5/decode: there are"),
+        (("--suite", "gpu", "--sizes", "3b"), "no size 3b: there are tiny, small"),
         (("search", "--plot", "x.png", "--workdir", "x"), "draws nothing"),
         (("--config.x=1",), "reads no config"),
     ],

@@ -13,7 +13,10 @@ from bridge_jax.bench.side_by_side import cases
 from bridge_jax.core.config import suggest
 from bridge_jax.core.errors import BridgeError
 
-SIZES = ("tiny", "small", "medium")
+SMALL = ("tiny", "small", "medium")
+SIZES = (*SMALL, "2b", "7b", "g2")
+# How much more two sides may differ than in float32.
+COARSER = {"float32": 1.0, "bfloat16": 300.0}
 PEERS = ("torch", "torch.compile")
 LEARNING_RATE = 1e-4  # of training steps
 
@@ -72,7 +75,7 @@ class Case:
     unit: str
     wanted: float = 1.0
     tolerance: float = 1e-4
-    sizes: tuple[str, ...] = SIZES
+    sizes: tuple[str, ...] = SMALL
     trains: bool = False
 
 

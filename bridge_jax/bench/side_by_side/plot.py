@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from bridge_jax.bench.side_by_side import case, race, table
+from bridge_jax.bench.side_by_side import race, table
 
 _FASTER, _SLOWER = "#1a7f4b", "#b42318"
-_SHADES = (0.35, 0.65, 1.0)  # of the sizes, the largest strongest
+_SHADES = {"tiny": 0.35, "small": 0.65}  # others are full
 
 
 def png(results: Sequence[race.Result]) -> bytes:
@@ -17,8 +17,8 @@ def png(results: Sequence[race.Result]) -> bytes:
     axes = figure.add_subplot()
     for place, one in enumerate(results):
         color = _FASTER if one.ratio >= 1 else _SLOWER
-        size = case.SIZES.index(one.size) if one.size in case.SIZES else -1
-        axes.barh(place, one.ratio - 1, left=1, color=color, alpha=_SHADES[size])
+        shade = _SHADES.get(one.size, 1.0)
+        axes.barh(place, one.ratio - 1, left=1, color=color, alpha=shade)
         axes.plot((min(one.ratios), max(one.ratios)), (place, place), "k", lw=0.8)
         axes.plot(table.wanted(one), place, "k|", markersize=9)
         axes.annotate(

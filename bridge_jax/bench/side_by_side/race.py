@@ -92,6 +92,7 @@ def run(
 
     Args:
       cores: that each side may use, and threads it may start.
+      dtype: of weights and arithmetic, a name of `case.COARSER`.
 
     Raises:
       BridgeError: no such case or size, a side that does not start, or sides that do
@@ -114,10 +115,11 @@ def run(
             asked = [side.ask(f"first {side.name}.{one}") for one in _CHECKED]
             firsts[side.name] = [told["seconds"][0] for told in asked]
         error = _disagreement(Path(folder), ours.name, theirs.name)
-        if not error <= found.tolerance:
+        tolerance = found.tolerance * case.COARSER[dtype]
+        if not error <= tolerance:
             raise BridgeError(
                 f"{name} at {size}: ours and {peer} differ by {error:.1e} of the"
-                f" largest value, more than {found.tolerance:.0e}; times would mean"
+                f" largest value, more than {tolerance:.0e}; times would mean"
                 " nothing"
             )
         timed = _take_turns((ours, theirs), firsts, rounds)

@@ -44,12 +44,14 @@ def run(
             found.append(one)
             if file is not None:
                 _write(file, found)
-    order = {name: place for place, name in enumerate(known)}
-    return sorted(found, key=lambda one: (order[one.case], one.peer, _place(one.size)))
-
-
-def _place(size: str) -> int:
-    return case.SIZES.index(size) if size in case.SIZES else len(case.SIZES)
+    return sorted(
+        found,
+        key=lambda one: (
+            known.index(one.case),
+            one.peer,
+            case.SIZES.index(one.size),
+        ),
+    )
 
 
 def _read(file: Path) -> list[race.Result]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bridge_jax.bench.side_by_side.case import Case, Side, Task
+from bridge_jax.bench.side_by_side.case import SMALL, Case, Side, Task
 from bridge_jax.bench.side_by_side.cases import autoencoder_kl
 from bridge_jax.models.hunyuan_dit import rotary
 from bridge_jax.models.hunyuan_dit.config import Config
@@ -258,9 +258,17 @@ def _pictures(work: str):
     return lambda size: ROWS[work]
 
 
+_ONE_CARD = (*SMALL, "g2")
 CASES = {
-    "step": Case(_stepped, _they_step, _pictures("step"), "picture"),
-    "train": Case(_trained, _they_train, _pictures("train"), "picture", trains=True),
+    "step": Case(_stepped, _they_step, _pictures("step"), "picture", sizes=_ONE_CARD),
+    "train": Case(
+        _trained,
+        _they_train,
+        _pictures("train"),
+        "picture",
+        sizes=_ONE_CARD,
+        trains=True,
+    ),
     "sample": Case(
         _sampled,
         _they_sample,
