@@ -240,7 +240,14 @@ def _samples(size: str) -> int:
     return ROWS
 
 
-_shared = dict(theirs=_theirs, items=_samples, unit="sample", wanted=20, trains=True)
+_shared = dict(
+    theirs=_theirs,
+    items=_samples,
+    unit="sample",
+    wanted=20,
+    sizes=("tiny", "small"),  # a step of theirs takes minutes at medium
+    trains=True,
+)
 CASES = {
     "step": Case(_ours(), **_shared),
     "step_cached": Case(_ours("targets", "states"), **_shared),
