@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bridge_jax.bench.side_by_side.case import Case, Side, Task
+from bridge_jax.bench.side_by_side.case import SMALL, Case, Side, Task
 from bridge_jax.models.autoencoder_kl.config import SIZES as PUBLISHED
 from bridge_jax.models.autoencoder_kl.config import Config
 
@@ -11,8 +11,9 @@ SIZES = {
     "tiny": PUBLISHED["tiny"],
     "small": Config((64, 128, 128, 256), 1, 4, 32, 0.13025),
     "medium": Config((96, 192, 384, 384), 2, 4, 32, 0.13025),
+    "g2": PUBLISHED["sdxl"],
 }
-SIDES = {"tiny": 64, "small": 128, "medium": 128}  # pixels
+SIDES = {"tiny": 64, "small": 128, "medium": 128, "g2": 512}  # pixels
 
 
 def _images(size: str) -> np.ndarray:
@@ -70,7 +71,12 @@ def _they_decode(task: Task) -> Side:
     return Side(side.run, lambda out: {"out": sides.array(out).transpose(0, 2, 3, 1)})
 
 
+def _rows(size: str) -> int:
+    return ROWS
+
+
+_ONE_CARD = (*SMALL, "g2")
 CASES = {
-    "encode": Case(_encoded, _they_encode, lambda size: ROWS, "picture"),
-    "decode": Case(_decoded, _they_decode, lambda size: ROWS, "picture"),
+    "encode": Case(_encoded, _they_encode, _rows, "picture", sizes=_ONE_CARD),
+    "decode": Case(_decoded, _they_decode, _rows, "picture", sizes=_ONE_CARD),
 }
