@@ -28,7 +28,8 @@ DEFAULTS = {
     "rollbacks": 0,
     "spikes": 0.0,  # sigmas, of a window of eight steps
     "traced": False,
-    "config": "",  # a recipe whose miniature trains, instead of the toy
+    "config": "",  # a recipe whose miniature trains, by adamw, instead of the toy
+    "start": "",  # folder of the parameters that it starts from
     "objectives": (),  # which of the recipe's; all if none is named
     "parts": (),  # which of the model's; all if none is named
     "ills": {},  # name of `afflictions` -> its argument
@@ -126,6 +127,8 @@ def _recipe(job, index, ills):
     chosen = job["objectives"] or tuple(config.objectives)
     parts = job["parts"] or tuple(config.model)
     config.model = {name: config.model[name] for name in parts}
+    config.init_from = {name: f"{job['start']}:{name}" for name in parts}
+    config.optim.name = "adamw"
     config.objectives = {label: config.objectives[label] for label in chosen}
     streams = {config.objectives[label].stream for label in chosen}
     config.streams = {name: config.streams[name] for name in streams}

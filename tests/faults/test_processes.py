@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 
+import miniature
 import processes
 import pytest
 
@@ -36,10 +37,18 @@ def alone(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def one_device(tmp_path_factory):
+def start(tmp_path_factory):
+    """What stage 2 starts from: no process has to compile an initialiser."""
+    folder = tmp_path_factory.mktemp("start")
+    miniature.started(miniature.config(STAGE2), folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def one_device(tmp_path_factory, start):
     """Losses of stage 2's first step on one device."""
     workdir = tmp_path_factory.mktemp("single") / "run"
-    return processes.run(workdir, 1, 1, 1, **GLOBAL)[0]
+    return processes.run(workdir, 1, 1, 1, start=start, **GLOBAL)[0]
 
 
 def same_losses(losses, alone):
@@ -126,12 +135,14 @@ def test_a_bit_of_the_last_process_is_everybodys_damage(four, tmp_path):
     assert (workdir / "checkpoints" / f"{STEPS}.damaged").is_dir()
 
 
-def test_the_losses_of_a_global_batch_are_those_of_one_device(one_device, tmp_path):
+def test_the_losses_of_a_global_batch_are_those_of_one_device(
+    one_device, start, tmp_path
+):
     """The contrastive one compares all rows with all others, wherever they are.
 
     Eight devices of one process are tests/e2e's.
     """
-    losses, _ = processes.run(tmp_path / "run", 4, 2, 1, **GLOBAL)
+    losses, _ = processes.run(tmp_path / "run", 4, 2, 1, start=start, **GLOBAL)
     names = [name for name in one_device[1] if name.split("/")[0] in OBJECTIVES]
     assert {name.split("/")[0] for name in names} == {*OBJECTIVES}
     for name in names:

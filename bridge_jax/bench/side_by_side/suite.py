@@ -31,8 +31,11 @@ def run(
         name that there is not.
     """
     known = case.names()
-    if unknown := [name for name in names if name not in known]:
-        raise BridgeError(f"no case {', '.join(unknown)}: there are {', '.join(known)}")
+    for what, given, all_ in (("case", names, known), ("size", sizes, case.SIZES)):
+        if unknown := [name for name in given if name not in all_]:
+            raise BridgeError(
+                f"no {what} {', '.join(unknown)}: there are {', '.join(all_)}"
+            )
     found = _read(file) if file is not None and file.exists() else []
     there = {(one.case, one.size, one.peer) for one in found}
     for name in names or known:
