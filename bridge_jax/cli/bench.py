@@ -102,6 +102,8 @@ def _races(args: argparse.Namespace) -> str:
     from bridge_jax.bench.side_by_side import race, suite, table
 
     how = RACES[args.suite]
+    suite.check(args.cases, args.sizes)
+    _check_peers()
     results = suite.run(
         args.cases,
         args.sizes or how["sizes"],
@@ -220,8 +222,6 @@ def run(args: argparse.Namespace) -> None:
             )
         outputs.check_plots()
         outputs.check_file(args.plot, force=True)
-    if args.suite in RACES:
-        _check_peers()
     if args.workdir is not None:
         outputs.check_folder(args.workdir)
     elif args.suite in NEED_ROOM:

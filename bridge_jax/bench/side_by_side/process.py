@@ -70,7 +70,9 @@ def _forget_peak() -> bool:
 
 
 def _bytes(name: str) -> int:
-    """What the system says that this process holds, now or at most."""
+    """What the system says that this process holds, now or at most; 0 if nothing."""
+    if not _STATUS.exists():
+        return 0
     lines = _STATUS.read_text().splitlines()
     return 1024 * next(int(one.split()[1]) for one in lines if one.startswith(name))
 

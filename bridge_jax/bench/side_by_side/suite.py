@@ -27,15 +27,10 @@ def run(
       how: arguments of `race.run`.
 
     Raises:
-      BridgeError: as `race.run`, a file of other things, or before anything runs, every
-        name that there is not.
+      BridgeError: as `race.run` and `check`, or a file of other things.
     """
+    check(names, sizes)
     known = case.names()
-    for what, given, all_ in (("case", names, known), ("size", sizes, case.SIZES)):
-        if unknown := [name for name in given if name not in all_]:
-            raise BridgeError(
-                f"no {what} {', '.join(unknown)}: there are {', '.join(all_)}"
-            )
     found = _read(file) if file is not None and file.exists() else []
     there = {(one.case, one.size, one.peer) for one in found}
     for name in names or known:
@@ -55,6 +50,16 @@ def run(
             case.SIZES.index(one.size),
         ),
     )
+
+
+def check(names: Sequence[str], sizes: Sequence[str]) -> None:
+    """Raises BridgeError for cases or sizes that there are not, all at once."""
+    known = case.names()
+    for what, given, all_ in (("case", names, known), ("size", sizes, case.SIZES)):
+        if unknown := [name for name in given if name not in all_]:
+            raise BridgeError(
+                f"no {what} {', '.join(unknown)}: there are {', '.join(all_)}"
+            )
 
 
 def _read(file: Path) -> list[race.Result]:

@@ -1,6 +1,7 @@
 """Races as text: medians, ratios, and what is still slower said first."""
 
 import importlib.metadata
+import importlib.util
 from collections.abc import Sequence
 
 from bridge_jax.bench.side_by_side import case, race
@@ -84,4 +85,5 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _versions() -> str:
-    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
+    there = [name for name in _PACKAGES if importlib.util.find_spec(name)]
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in there)
