@@ -11,7 +11,9 @@ from bridge_jax.models.autoencoder_kl import config as configs
 from bridge_jax.models.autoencoder_kl import model, weights
 
 torch = pytest.importorskip("torch")
-diffusers = pytest.importorskip("diffusers")
+pytest.importorskip("diffusers")
+
+from bridge_jax.bench.side_by_side.peers import diffusion as peers
 
 pytestmark = pytest.mark.parity
 
@@ -22,18 +24,6 @@ CASES = {
     "widening": configs.Config((8, 16, 24), 2, 4, 4, 0.5),
     "equal widths": configs.Config((8, 8, 16, 16), 1, 8, 4, 1.0),
 }
-
-
-def oracle(config):
-    levels = len(config.block_out_channels)
-    return diffusers.AutoencoderKL(
-        block_out_channels=config.block_out_channels,
-        down_block_types=("DownEncoderBlock2D",) * levels,
-        up_block_types=("UpDecoderBlock2D",) * levels,
-        layers_per_block=config.layers_per_block,
-        latent_channels=config.latent_channels,
-        norm_num_groups=config.norm_groups,
-    )
 
 
 def disturb(reference):
@@ -59,7 +49,7 @@ def error(ours, theirs):
 
 def reference_run(config, images, noise):
     """Outputs and parameter gradients of the oracle, in our layout and their names."""
-    reference = oracle(config)
+    reference = peers.autoencoder_kl(config)
     disturb(reference)
     moments = reference.encode(to_nchw(images)).latent_dist
     latents = moments.mean + moments.std * to_nchw(noise)
@@ -130,7 +120,7 @@ def test_one_percent_of_disturbance_is_seen(runs):
 def test_published_names_and_shapes_equal_the_oracle():
     config = configs.SIZES["sdxl"]
     with torch.device("meta"):
-        reference = oracle(config)
+        reference = peers.autoencoder_kl(config)
     theirs = {name: tuple(t.shape) for name, t in reference.state_dict().items()}
     table = weights.rules(config)
     module = model.AutoencoderKL(config)
