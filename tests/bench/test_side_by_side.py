@@ -1,15 +1,26 @@
 """Races: sides agree before they are timed, take turns, and the table judges fairly."""
 
+import io
 import itertools
 import json
 import sys
 import types
 from typing import ClassVar
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bridge_jax.bench.side_by_side import case, cases, plot, race, suite, table
+from bridge_jax.bench.side_by_side import (
+    case,
+    cases,
+    ours,
+    plot,
+    process,
+    race,
+    suite,
+    table,
+)
 from bridge_jax.cli import bench, main
 from bridge_jax.core.errors import BridgeError
 
@@ -118,6 +129,25 @@ def test_processes_answer_and_a_broken_one_is_told():
     """Real processes do not know the cases above: theirs stops at once."""
     with pytest.raises(BridgeError, match="process of torch stopped"):
         race.run("sums/same", "tiny", "torch", cores=1)
+
+
+def test_a_side_answers_commands(tmp_path, monkeypatch):
+    """In bfloat16 too, which numpy's files do not know."""
+
+    def half(task):
+        values = jnp.asarray([1.0, 2.0, 3.0], jnp.dtype(task.dtype))
+        return case.Side(lambda: values, lambda out: {"out": np.asarray(out)})
+
+    monkeypatch.setattr(case, "make", lambda name, side, task: half(task))
+    monkeypatch.setattr(ours, "start", lambda: None)
+    out = io.StringIO()
+    words = ["any/thing", "ours", "tiny", str(tmp_path), "bfloat16"]
+    process.main(words, io.StringIO("first a\nrun 3\n"), out)
+    built, first, timed = map(json.loads, out.getvalue().splitlines())
+    assert built["built"] >= 0 and len(first["seconds"]) == 1
+    assert len(timed["seconds"]) == 3
+    with np.load(tmp_path / "a.npz") as file:
+        assert file["out"].dtype == np.float32 and file["out"].tolist() == [1, 2, 3]
 
 
 def result(name, size, ours, theirs, peer="torch"):
