@@ -135,10 +135,13 @@ SUITES: dict[str, Callable[[argparse.Namespace], str]] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "suite", nargs="?", default="cpu", choices=tuple(SUITES), metavar="SUITE"
+        "suite",
+        nargs="?",
+        choices=tuple(SUITES),
+        help="what to measure (default: cpu)",
     )
     parser.add_argument(
-        "--suite", dest="suite", choices=tuple(SUITES), default=argparse.SUPPRESS
+        "--suite", dest="named", choices=tuple(SUITES), help="the same, by name"
     )
     parser.add_argument("--workdir", type=Path, help="a new folder, for big files")
     parser.add_argument(
@@ -213,6 +216,9 @@ def _check_peers() -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.suite and args.named:
+        raise BridgeError(f"bench {args.suite} or bench --suite {args.named}, not both")
+    args.suite = args.suite or args.named or "cpu"
     if args.overrides and args.suite != "feeding":
         raise BridgeError(f"bench {args.suite} reads no config to set anything in")
     if args.plot is not None:

@@ -152,7 +152,7 @@ def test_a_side_answers_commands(tmp_path, monkeypatch):
 
 def result(name, size, ours, theirs, peer="torch"):
     times = [race.Times(10.0, tuple(seconds), 2_000_000) for seconds in (ours, theirs)]
-    return race.Result(name, size, peer, *times, 1e-6)
+    return race.Result(name, size, peer, *times, 1e-6, "float32", {"jax": "1.2"})
 
 
 RESULTS = [
@@ -168,6 +168,7 @@ def test_the_table_says_what_is_slower():
     assert text.startswith("4 races, 2 as wanted. Still slower than the peer: ")
     assert "peer: `qwen2_vl/train` at medium 0.50." in text
     assert "less than wanted: `qwen2_vl/decode_1` at small 1.50." in text
+    assert text.endswith("\n\nVersions: jax 1.2.")
     row = "| `mt5/encode` | tiny | torch | 2,000 | 4,000 | **2.00** (2.00 to 2.00) |"
     assert row in text and " | 1 | 72 tokens | 8.0 | 2 / 2 |" in text
 
@@ -192,7 +193,8 @@ def test_every_case_is_complete():
     ("words", "told"),
     [
         (("cpu", "--cases", "mt5/decode"), "no case mt5/decode: there are"),
-        (("--suite", "gpu", "--sizes", "3b"), "no size 3b: there are tiny, small"),
+        (("gpu", "--sizes", "3b"), "no size 3b: there are tiny, small"),
+        (("cpu", "--suite", "gpu"), "bench cpu or bench --suite gpu, not both"),
         (("search", "--plot", "x.png", "--workdir", "x"), "draws nothing"),
         (("--config.x=1",), "reads no config"),
     ],
@@ -200,6 +202,17 @@ def test_every_case_is_complete():
 def test_mistakes(words, told, capsys):
     assert main.main(["bench", *words]) == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "suite"),
+    [((), "cpu"), (("gpu",), "gpu"), (("--suite", "gpu"), "gpu")],
+)
+def test_a_suite_is_named_either_way(words, suite, monkeypatch, capsys):
+    for name in bench.SUITES:
+        monkeypatch.setitem(bench.SUITES, name, lambda args: f"this is {args.suite}")
+    assert main.main(["bench", *words]) == 0
+    assert capsys.readouterr().out == f"this is {suite}\n"
 
 
 def test_peers_that_are_not_there_are_named(monkeypatch, capsys):

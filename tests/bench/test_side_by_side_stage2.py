@@ -48,7 +48,7 @@ def told(name, side, task, runs):
 def error(ours, theirs):
     """As a race finds it."""
     assert ours.keys() == theirs.keys()
-    return max(race._error(ours[name], theirs[name]) for name in theirs)
+    return max(race.difference(ours[name], theirs[name]) for name in theirs)
 
 
 @pytest.mark.parametrize("work", ["step", "step_cached"])

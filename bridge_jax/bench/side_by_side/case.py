@@ -17,7 +17,6 @@ SMALL = ("tiny", "small", "medium")
 SIZES = (*SMALL, "2b", "7b", "g2")
 # How much more two sides may differ than in float32.
 COARSER = {"float32": 1.0, "bfloat16": 300.0}
-PEERS = ("torch", "torch.compile")
 LEARNING_RATE = 1e-4  # of training steps
 
 
@@ -66,7 +65,6 @@ class Case:
     wanted: their time over ours that we are after, for eager torch.
     tolerance: on what is told, relative to its largest magnitude.
     sizes: those it exists at.
-    trains: whether a run changes the weights.
     """
 
     ours: Callable[[Task], Side]
@@ -76,7 +74,6 @@ class Case:
     wanted: float = 1.0
     tolerance: float = 1e-4
     sizes: tuple[str, ...] = SMALL
-    trains: bool = False
 
 
 def models() -> list[str]:

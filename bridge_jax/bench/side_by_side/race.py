@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import importlib.metadata
+import importlib.util
 import os
 import statistics
 import sys
@@ -19,6 +21,7 @@ from bridge_jax.core.errors import BridgeError
 
 TURN = 1.0  # seconds that a turn takes at least, if one run is shorter
 _REST = 0.2  # seconds between turns: idle threads of the other side stop spinning
+_PACKAGES = ("jax", "torch", "transformers", "diffusers")
 _CHECKED = ("first", "second")  # a second training step depends on the first's update
 
 
@@ -51,6 +54,8 @@ class Result:
     """Attributes:
     case, size, peer: what was compared with whom.
     error: largest difference of what the sides tell, relative.
+    dtype: of weights and arithmetic.
+    versions: of the packages that took part, by name.
     """
 
     case: str
@@ -59,6 +64,8 @@ class Result:
     ours: Times
     theirs: Times
     error: float
+    dtype: str
+    versions: dict[str, str]
 
     @property
     def ratios(self) -> list[float]:
@@ -123,7 +130,8 @@ def run(
                 " nothing"
             )
         timed = _take_turns((ours, theirs), firsts, rounds)
-    return Result(name, size, peer, timed[ours.name], timed[theirs.name], error)
+    times = timed[ours.name], timed[theirs.name]
+    return Result(name, size, peer, *times, error, dtype, _versions())
 
 
 def _take_turns(
@@ -156,15 +164,21 @@ def _disagreement(folder: Path, ours: str, theirs: str) -> float:
             if mine.keys() != other.keys():
                 return np.inf
             for name in other:
-                worst = max(worst, _error(mine[name], other[name]))
+                worst = max(worst, difference(mine[name], other[name]))
     return worst
 
 
-def _error(ours: np.ndarray, theirs: np.ndarray) -> float:
+def difference(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The largest of any value, relative to their largest; infinite if not finite."""
     if ours.shape != theirs.shape or not np.isfinite(ours).all():
         return np.inf
     gap = np.abs(ours.astype(np.float64) - theirs.astype(np.float64))
     return float(gap.max() / (np.abs(theirs).max() or 1.0))
+
+
+def _versions() -> dict[str, str]:
+    there = [name for name in _PACKAGES if importlib.util.find_spec(name)]
+    return {name: importlib.metadata.version(name) for name in there}
 
 
 @contextlib.contextmanager

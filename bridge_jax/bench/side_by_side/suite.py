@@ -16,6 +16,7 @@ def run(
     sizes: Sequence[str],
     peer: str,
     file: Path | None = None,
+    dtype: str = "float32",
     **how: Any,
 ) -> list[race.Result]:
     """Race every case at every size that it has.
@@ -24,7 +25,8 @@ def run(
       names: of cases; all of them where there is none.
       file: where results stay: those it holds are kept, and each new one is added as
         soon as it is known.
-      how: arguments of `race.run`.
+      dtype: of weights and arithmetic.
+      how: further arguments of `race.run`.
 
     Raises:
       BridgeError: as `race.run` and `check`, or a file of other things.
@@ -32,12 +34,12 @@ def run(
     check(names, sizes)
     known = case.names()
     found = _read(file) if file is not None and file.exists() else []
-    there = {(one.case, one.size, one.peer) for one in found}
+    there = {(one.case, one.size, one.peer, one.dtype) for one in found}
     for name in names or known:
         for size in case.named(name).sizes:
-            if size not in sizes or (name, size, peer) in there:
+            if size not in sizes or (name, size, peer, dtype) in there:
                 continue
-            one = race.run(name, size, peer, **how)
+            one = race.run(name, size, peer, dtype=dtype, **how)
             log.say(f"{name} {size}: {one.ratio:.2f} times as fast as {peer}")
             found.append(one)
             if file is not None:

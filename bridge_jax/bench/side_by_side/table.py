@@ -1,7 +1,5 @@
 """Races as text: medians, ratios, and what is still slower said first."""
 
-import importlib.metadata
-import importlib.util
 from collections.abc import Sequence
 
 from bridge_jax.bench.side_by_side import case, race
@@ -18,14 +16,13 @@ _HEAD = (
     "compile, s",
     "MB, ours / theirs",
 )
-_PACKAGES = ("jax", "torch", "transformers", "diffusers")
 
 
 def markdown(results: Sequence[race.Result]) -> str:
     """What falls short, a line a race, and the versions."""
     lines = [_verdict(results), "", _row(_HEAD), _row(["---"] * len(_HEAD))]
     lines += [_row(_cells(one)) for one in results]
-    return "\n".join([*lines, "", f"Versions: {_versions()}."])
+    return "\n".join([*lines, "", f"Versions: {_versions(results)}."])
 
 
 def wanted(one: race.Result) -> float:
@@ -84,6 +81,7 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _versions() -> str:
-    there = [name for name in _PACKAGES if importlib.util.find_spec(name)]
-    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in there)
+def _versions(results: Sequence[race.Result]) -> str:
+    """Of the races, which may have been run at different times."""
+    told = [f"{name} {v}" for one in results for name, v in one.versions.items()]
+    return ", ".join(dict.fromkeys(told))

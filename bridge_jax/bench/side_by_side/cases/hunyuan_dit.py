@@ -267,7 +267,6 @@ CASES = {
         _pictures("train"),
         "picture",
         sizes=_ONE_CARD,
-        trains=True,
     ),
     "sample": Case(
         _sampled,

@@ -257,7 +257,6 @@ CASES = {
         _tokens(ROWS["train"]),
         "token",
         sizes=(*SMALL, "2b"),
-        trains=True,
     ),
     "decode_1": Case(_decoded(1), _they_decode(1), _tokens(1, NEW), **_decoding),
     "decode_8": Case(_decoded(8), _they_decode(8), _tokens(8, NEW), **_decoding),

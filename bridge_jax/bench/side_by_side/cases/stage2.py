@@ -246,7 +246,6 @@ _shared = dict(
     unit="sample",
     wanted=20,
     sizes=("tiny", "small"),  # a step of theirs takes minutes at medium
-    trains=True,
 )
 CASES = {
     "step": Case(_ours(), **_shared),
