@@ -17,6 +17,7 @@ from bridge_jax.core import runtime, trees
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import processor
 from bridge_jax.models import build
+from bridge_jax.sharding import place
 from bridge_jax.train import optim, stage1, stage2, start, state
 from bridge_jax.train import recipe as recipe_lib
 from bridge_jax.train import step as step_lib
@@ -27,8 +28,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 def tiny_specs():
     """The variants that end in "tiny", but for those of another's program.
 
-    tests/house traces them all: what differs from one run after another of the same
-    model is numbers and what trains.
+    What differs among those is numbers, which tests/house loads, and what trains.
     """
     programs = set()
     for spec in sorted(_tiny_specs(), key=len):
@@ -103,6 +103,16 @@ def test_it_trains_and_leaves_a_model(trained):
     whole = plain(start.merged(trained.state.averaged(), recipe.config.lora))
     saved = weights_file.load(trained.workdir / "weights", whole)
     jax.tree.map(np.testing.assert_array_equal, saved, whole)
+
+
+@pytest.mark.parametrize("spec", sorted(set(_tiny_specs()) - set(tiny_specs())))
+def test_what_trains_is_there_where_nobody_runs_it(spec):
+    """A pattern that matches no parameter, or all frozen, is refused."""
+    config = miniature.config(spec)
+    recipe = recipe_lib.make(config)
+    shapes = place.unbox(jax.eval_shape(recipe.bundle.init, 0))
+    rule = optim.make(recipe.config.optim, shapes, recipe.config.total_steps)
+    assert any(jax.tree.leaves(rule.trainable))
 
 
 @every_recipe
