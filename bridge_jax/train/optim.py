@@ -12,6 +12,7 @@ from bridge_jax.core import trees
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 from bridge_jax.train import spikes as spikes_lib
+from bridge_jax.train import steady
 
 Patterns = tuple[tuple[str, float], ...]
 
@@ -60,7 +61,8 @@ class Optimizer:
     """What `make` returns.
 
     Attributes:
-      transform: optax transformation over the trainable parts.
+      transform: optax transformation over the trainable parts, whose update takes
+        `good`, too: see `steady`.
       schedule: number of updates so far -> learning rate.
       trainable: tree of bools over all parameters.
       ema_decay, spikes: see OptimConfig.
@@ -98,7 +100,7 @@ def make(config: OptimConfig, params: Params, total_steps: int) -> Optimizer:
         parts.append(_decay_weights(config.weight_decay, decay))
     if any(rate != 1.0 for rate in jax.tree.leaves(rates)):
         parts.append(_scale_each(rates))
-    parts.append(optax.scale_by_learning_rate(schedule))
+    parts.append(steady.steady(optax.scale_by_learning_rate(schedule)))
     return Optimizer(
         optax.chain(*parts), schedule, mask, config.ema_decay, config.spikes
     )
@@ -127,15 +129,17 @@ def make_schedule(config: OptimConfig, total_steps: int) -> Callable[[Any], Any]
 
 def _direction(config: OptimConfig) -> optax.GradientTransformation:
     if config.name == "adamw":
-        return optax.scale_by_adam(config.b1, config.b2, config.eps)
+        return steady.adam(config.b1, config.b2, config.eps)
     if config.name == "muon":
         return _muon(config)
     if config.name == "lion":
-        return optax.scale_by_lion(config.b1, config.b2)
-    return optax.chain(
-        optax.scale_by_factored_rms(),
-        optax.clip_by_block_rms(1.0),
-        optax.scale_by_param_block_rms(),
+        return steady.steady(optax.scale_by_lion(config.b1, config.b2))
+    return steady.steady(
+        optax.chain(
+            optax.scale_by_factored_rms(),
+            optax.clip_by_block_rms(1.0),
+            optax.scale_by_param_block_rms(),
+        )
     )
 
 
@@ -153,14 +157,16 @@ def _muon(config: OptimConfig) -> optax.GradientTransformation:
         ),
         optax.stateless(lambda updates, _: jax.tree.map(_sized_as_adam, updates)),
     )
-    adam = optax.scale_by_adam(config.b1, config.b2, config.eps)
 
     def label(path: str, leaf: Any) -> str:
         kernel = path.rsplit("/", 1)[-1] == "kernel" and leaf.ndim > 1
         return "muon" if kernel else "adam"
 
     return optax.partition(
-        {"muon": orthogonalised, "adam": adam},
+        {
+            "muon": steady.steady(orthogonalised),
+            "adam": steady.adam(config.b1, config.b2, config.eps),
+        },
         lambda params: trees.map_paths(label, params),
     )
 

@@ -177,14 +177,14 @@ def _updated(
         norms = optimizer.spikes.remember(norms, norm, state.step - state.skipped)
     with jax.named_scope(OPTIMIZER):
         updates, opt_state = optimizer.transform.update(
-            gradients, state.opt_state, trainable
+            gradients, state.opt_state, trainable, good=good
         )
     new = optax.apply_updates(trainable, updates)
     ema = _averaged(optimizer, state, new)
-    new, opt_state, ema, norms = jax.tree.map(
+    new, ema, norms = jax.tree.map(
         lambda new, old: jnp.where(good, new, old),
-        (new, opt_state, ema, norms),
-        (trainable, state.opt_state, state.ema, state.norms),
+        (new, ema, norms),
+        (trainable, state.ema, state.norms),
     )
     one = jnp.ones((), jnp.float32)
     rate = optimizer.schedule(state.step - state.skipped)
