@@ -56,6 +56,13 @@ for where in "${everywhere[@]}"; do
 done
 plan configs/stage1_omnibridge_7b.py:72b-lora v5p-128
 
+# The scores over 152k words a part at a time.
+in_blocks=objectives.sft.blocks=4
+plan "configs/stage1_omnibridge_7b.py,$in_blocks" v4-32
+plan "configs/stage1_omnibridge_7b.py:lora,$in_blocks" v4-32
+plan "configs/pretrain_vlm_7b.py,$in_blocks" v5p-64
+plan "configs/stage1_omnibridge_7b.py,$in_blocks" v5p-64
+
 # Too big, and told so: as the recipes have it, 256 ways along fsdp leave DiT-g whole on
 # each device, which only v6e has room for.
 plan configs/pretrain_dit_g.py v5e-256

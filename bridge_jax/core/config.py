@@ -34,8 +34,8 @@ def load(spec: str, overrides: Sequence[str] = ()) -> ConfigDict:
     Raises:
       BridgeError: no such file or variant; every unknown key and wrong type at once.
     """
-    path, _, tail = spec.partition(":")
-    variant, *inline = _split_commas(tail)
+    head, *inline = _split_commas(spec)
+    path, _, variant = head.partition(":")
     if "=" in variant:
         variant, inline = "", [variant, *inline]
     module = _import(path)

@@ -76,12 +76,11 @@ class View:
 
     def logits(self, side: str = "vlm") -> jax.Array:
         """Next-token scores, float32 [B, T, V]."""
-        return self.once(
-            f"logits/{side}",
-            lambda: self.bundle.apply(
-                "vlm", self.params, self.hidden(side), method="logits"
-            ),
-        )
+        return self.once(f"logits/{side}", lambda: self.logits_of(self.hidden(side)))
+
+    def logits_of(self, hidden: jax.Array) -> jax.Array:
+        """Next-token scores of some states [B, S, D]: float32 [B, S, V]."""
+        return self.bundle.apply("vlm", self.params, hidden, method="logits")
 
     def states(self, side: str = "vlm", prefix: str = "memory") -> jax.Array:
         """The LLM's states at batch[f"{prefix}_index"]: [B, S, D]."""

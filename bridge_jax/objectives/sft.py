@@ -5,30 +5,41 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from bridge_jax.core import term
+from bridge_jax.core import blockwise, term
 from bridge_jax.models import view as view_lib
 from bridge_jax.objectives import base
 
 
 def cross_entropy(
-    logits: jax.Array, tokens: jax.Array, mask: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Sums over the positions whose *token* is a response.
+    logits: jax.Array, targets: jax.Array, weights: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    """Sums over positions and what each foretells.
 
     Args:
       logits: float32 [B, T, V].
-      tokens: int [B, T], what is to be said.
-      mask: bool or float [B, T], the weight of each token, 0 on what is no response;
-        position 0 has no prediction.
+      targets: int [B, T], what is to be said next.
+      weights: float [B, T], 0 where that is no response.
 
     Returns:
-      Weighted (sum of -log p, number of tokens, number predicted exactly), float32.
+      Weighted sum of -log p; weighted numbers of tokens and of those predicted exactly;
+      float32.
     """
-    targets, counted = tokens[:, 1:], mask[:, 1:].astype(jnp.float32)
-    log_p = jax.nn.log_softmax(logits[:, :-1].astype(jnp.float32), axis=-1)
+    log_p = jax.nn.log_softmax(logits.astype(jnp.float32), axis=-1)
     nll = -jnp.take_along_axis(log_p, targets[..., None], axis=-1)[..., 0]
-    right = (jnp.argmax(logits[:, :-1], axis=-1) == targets).astype(jnp.float32)
-    return jnp.sum(nll * counted), jnp.sum(counted), jnp.sum(right * counted)
+    right = (jnp.argmax(logits, axis=-1) == targets).astype(jnp.float32)
+    return jnp.sum(nll * weights), (jnp.sum(weights), jnp.sum(right * weights))
+
+
+def following(tokens: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Targets int [B, T] and weights float32 [B, T] of positions.
+
+    Args:
+      tokens: int [B, T], what is to be said.
+      mask: bool or float [B, T], the weight of each token, 0 on what is no response;
+        position 0 was never predicted.
+    """
+    last = ((0, 0), (0, 1))  # foretells nothing
+    return jnp.pad(tokens[:, 1:], last), jnp.pad(mask[:, 1:].astype(jnp.float32), last)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +48,23 @@ class Objective(base.Base):
 
     `targets` [B, T], where the stream has them, are to be said in place of the tokens
     that are read.
+
+    Attributes:
+      blocks: of positions, whose scores over the vocabulary are made one after the
+        other and never kept: less memory for them, by that factor. On a mesh that
+        splits batches, the gradient of the table of words is summed that many times.
     """
+
+    blocks: int = 1
 
     def __call__(self, view: view_lib.View) -> term.Term:
         tokens = view.batch.get("targets", view.batch["vlm"]["tokens"])
-        mask = view.batch["loss_mask"]
-        total, count, right = cross_entropy(view.logits(), tokens, mask)
+        targets, weights = following(tokens, view.batch["loss_mask"])
+
+        def of_block(states, targets, weights):
+            return cross_entropy(view.logits_of(states), targets, weights)
+
+        total, (count, right) = blockwise.total(
+            of_block, self.blocks, view.hidden(), targets, weights
+        )
         return term.Term(total, count, {"token_accuracy": (right, count)})

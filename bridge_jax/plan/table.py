@@ -117,6 +117,7 @@ def advice(plan: fit.Plan) -> list[str]:
     found += [
         "a smaller batch, or --config.accumulate=N for the same one in N parts",
         '--config.model.PART.remat=full, dtype="bfloat16" where it is not yet',
+        "--config.objectives.sft.blocks=4, where answers are learnt: scores in parts",
         "low-rank adapters (--config.lora.rank=16) instead of whole kernels",
     ]
     return found

@@ -40,7 +40,8 @@ def test_variant_and_overrides(path):
     assert (c.width, c.steps, c.limit) == (8, 7, 3)
     assert c.optim.rate == 1.0 and isinstance(c.optim.rate, float)
     assert c.mask == (("b", False), (".*", True)) and c.optim.name == "lion"
-    assert config.load(path + ":steps=2e3").steps == 2000
+    for spec in (path + ":steps=2e3", path + ",steps=2e3"):
+        assert config.load(spec).steps == 2000
 
 
 def test_every_wrong_override_is_named_at_once(path):

@@ -2,17 +2,18 @@
 
 import dataclasses
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import miniature
 import numpy as np
 import pytest
 
-from bridge_jax.core import rng, term
+from bridge_jax.core import rng, term, trees
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import rows
 from bridge_jax.diffusion import schedules
-from bridge_jax.models import view
+from bridge_jax.models import build, view
 from bridge_jax.objectives import base, diffusion, sft
 
 MINE = '''"""An idea in one file."""
@@ -57,6 +58,11 @@ def test_mistakes_are_explained(given, message):
         base.load(given)
 
 
+def sums(logits, tokens, mask):
+    total, more = sft.cross_entropy(logits, *sft.following(tokens, mask))
+    return total, *more
+
+
 def test_cross_entropy_is_that_of_a_plain_loop():
     draw = np.random.default_rng(0)
     logits = draw.normal(size=(3, 5, 7)).astype(np.float32)
@@ -72,11 +78,11 @@ def test_cross_entropy_is_that_of_a_plain_loop():
                 total -= np.log(p[tokens[row, at]])
                 count += 1
                 right += int(np.argmax(before) == tokens[row, at])
-    got = sft.cross_entropy(logits, tokens, mask)
+    got = sums(logits, tokens, mask)
     np.testing.assert_allclose(got, (total, count, right), rtol=1e-6)
-    changed = sft.cross_entropy(logits, np.where(mask, tokens, 0), mask)
+    changed = sums(logits, np.where(mask, tokens, 0), mask)
     assert float(changed[0]) == float(got[0])  # tokens not counted are not read
-    nothing = sft.cross_entropy(logits, tokens, np.zeros_like(mask))
+    nothing = sums(logits, tokens, np.zeros_like(mask))
     assert [float(value) for value in nothing] == [0.0, 0.0, 0.0]
 
 
@@ -161,7 +167,40 @@ def test_terms_of_two_batches_merge_exactly():
     tokens, mask = draw.integers(0, 7, (4, 5)), draw.random((4, 5)) < 0.5
 
     def of(part):
-        return term.Term(*sft.cross_entropy(logits[part], tokens[part], mask[part])[:2])
+        return term.Term(*sums(logits[part], tokens[part], mask[part])[:2])
 
     merged = term.merge(of(slice(0, 1)), of(slice(1, 4)))
     np.testing.assert_allclose(merged.mean(), of(slice(0, 4)).mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_answers_in_blocks_are_those_at_once(tied):
+    told = {"family": "qwen2_vl", "size": "tiny", "tied_embeddings": tied}
+    bundle = build.build({"vlm": told | miniature.PARTS["vlm"]})
+    params = nn.unbox(bundle.init(0))
+    draw = np.random.default_rng(0)
+    tokens = draw.integers(10, 500, (3, 17))
+    vlm = {
+        "tokens": tokens,
+        "positions": np.broadcast_to(np.arange(17), (3, 3, 17)),
+        "segments": np.ones_like(tokens),
+        "image_index": np.full_like(tokens, -1),
+    }
+    batch = {"vlm": vlm, "loss_mask": draw.random((3, 17)) < 0.5}
+
+    def answered(blocks):
+        def loss(params):
+            streams = rng.Streams(0, 0)
+            seen = view.View(bundle, params, batch, rngs=streams, step=jnp.int32(0))
+            found = sft.Objective(blocks=blocks)(seen)
+            return found.mean(), found
+
+        return jax.jit(jax.grad(loss, has_aux=True))(params)
+
+    (whole, wanted), (gradient, found) = answered(1), answered(4)
+    for one, plain in zip(*map(jax.tree.leaves, (found, wanted)), strict=True):
+        np.testing.assert_allclose(one, plain, rtol=1e-5)
+    moved = trees.flatten(gradient)
+    assert any(np.abs(leaf).max() > 1e-3 for leaf in moved.values())
+    for path, plain in trees.flatten(whole).items():
+        np.testing.assert_allclose(moved[path], plain, atol=1e-6, err_msg=path)

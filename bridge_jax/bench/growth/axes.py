@@ -75,7 +75,7 @@ def _decoder(
         ones = jnp.ones_like(tokens)
         hidden, _ = bundle.apply("lm", params, tokens, jnp.cumsum(ones, 1) - 1, ones)
         logits = bundle.apply("lm", params, hidden, method="logits")
-        total, count, _ = sft.cross_entropy(logits, tokens, ones)
+        total, (count, _) = sft.cross_entropy(logits, *sft.following(tokens, ones))
         return total / count
 
     params = _params(bundle)
