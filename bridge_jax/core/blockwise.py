@@ -77,7 +77,7 @@ def _forward(fn, closed_over, *given):
         sums = jax.tree.map(jnp.add, sums, (share, more))
         return (sums, jax.tree.map(jnp.add, gradients, found)), of_states
 
-    sums = _zeros(of_block, (), (asked, states, *beside), leave=1)
+    sums = _zeros(fn, [leaf.value for leaf in closed_over], (states, *beside))
     gradients = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.float32), asked)
     (sums, gradients), of_states = jax.lax.scan(
         step, (sums, gradients), (states, *beside)
@@ -90,10 +90,9 @@ def _forward(fn, closed_over, *given):
     return sums, (of_closed, of_states, len(beside))
 
 
-def _zeros(fn, closed_over, blocks, leave: int = 0):
-    """Of what fn gives for one block; the first `leave` arguments are no blocks."""
-    one = [jax.tree.map(lambda leaf: leaf[0], block) for block in blocks[leave:]]
-    shapes = jax.eval_shape(fn, *blocks[:leave], *one, *closed_over)
+def _zeros(fn, closed_over, blocks):
+    """Of what fn gives for one block."""
+    shapes = jax.eval_shape(fn, *(leaf[0] for leaf in blocks), *closed_over)
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
 
