@@ -25,11 +25,12 @@ def total(
     Args:
       fn: [B, T', D], [B, T'], ... -> (scalar, more scalars without a gradient). It must
         give zeros where all that is `beside` is 0, which fills the last block up.
-      blocks: how many there are; block i is every `blocks`-th position, so that
-        positions that lie on several devices stay where they are.
+      blocks: how many there are, at most one a position; block i is every `blocks`-th
+        position, so that positions that lie on several devices stay where they are.
       states: [B, T, D] float.
       beside: [B, T], read and not differentiated.
     """
+    blocks = min(blocks, states.shape[1])
     if blocks == 1:
         return fn(states, *beside)
     split = [_split(leaf, blocks) for leaf in (states, *beside)]

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from bridge_jax.core import blockwise, term
+from bridge_jax.core.errors import BridgeError
 from bridge_jax.models import view as view_lib
 from bridge_jax.objectives import base
 
@@ -56,6 +57,12 @@ class Objective(base.Base):
     """
 
     blocks: int = 1
+
+    def __post_init__(self):
+        if self.blocks < 1:
+            raise BridgeError(
+                f"sft: blocks is {self.blocks}; 1 makes all scores at once"
+            )
 
     def __call__(self, view: view_lib.View) -> term.Term:
         tokens = view.batch.get("targets", view.batch["vlm"]["tokens"])

@@ -51,6 +51,7 @@ def test_a_file_outside_the_package_is_an_objective(tmp_path, monkeypatch):
         ({"x": {"name": "my.nothing"}}, "objectives.x: there is no module my.nothing"),
         ({"x": {"name": "bridge_jax.core.term"}}, "term defines no Objective"),
         ({"sft": {"wieght": 1.0}}, "objectives.sft.wieght .did you mean 'weight'"),
+        ({"sft": {"blocks": 0}}, "sft: blocks is 0; 1 makes all scores at once"),
     ],
 )
 def test_mistakes_are_explained(given, message):
