@@ -60,20 +60,18 @@ def _forward(fn, closed_over, *given):
     asked = [leaf.value for leaf in closed_over if leaf.perturbed]
     states, *beside = (leaf.value for leaf in given)
 
-    def of_block(asked, states, *beside):
-        moved = iter(asked)
-        every = [next(moved) if leaf.perturbed else leaf.value for leaf in closed_over]
-        return fn(states, *beside, *every)
-
     def step(carry, block):
         sums, gradients = carry
         states, *beside = block
-        share, pull, more = jax.vjp(
-            lambda asked, states: of_block(asked, states, *beside),
-            asked,
-            states,
-            has_aux=True,
-        )
+
+        def of_block(asked, states):
+            some = iter(asked)
+            every = (
+                next(some) if leaf.perturbed else leaf.value for leaf in closed_over
+            )
+            return fn(states, *beside, *every)
+
+        share, pull, more = jax.vjp(of_block, asked, states, has_aux=True)
         found, of_states = pull(jnp.ones_like(share))
         sums = jax.tree.map(jnp.add, sums, (share, more))
         return (sums, jax.tree.map(jnp.add, gradients, found)), of_states

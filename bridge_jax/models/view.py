@@ -74,12 +74,8 @@ class View:
 
         return self.once(f"hidden/{side}", make)
 
-    def logits(self, side: str = "vlm") -> jax.Array:
-        """Next-token scores, float32 [B, T, V]."""
-        return self.once(f"logits/{side}", lambda: self.logits_of(self.hidden(side)))
-
-    def logits_of(self, hidden: jax.Array) -> jax.Array:
-        """Next-token scores of some states [B, S, D]: float32 [B, S, V]."""
+    def logits(self, hidden: jax.Array) -> jax.Array:
+        """Next-token scores of states [B, S, D], all or some: float32 [B, S, V]."""
         return self.bundle.apply("vlm", self.params, hidden, method="logits")
 
     def states(self, side: str = "vlm", prefix: str = "memory") -> jax.Array:

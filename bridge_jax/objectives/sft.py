@@ -69,7 +69,7 @@ class Objective(base.Base):
         targets, weights = following(tokens, view.batch["loss_mask"])
 
         def of_block(states, targets, weights):
-            return cross_entropy(view.logits_of(states), targets, weights)
+            return cross_entropy(view.logits(states), targets, weights)
 
         total, (count, right) = blockwise.total(
             of_block, self.blocks, view.hidden(), targets, weights

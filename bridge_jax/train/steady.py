@@ -2,8 +2,8 @@
 
 Their update takes `good` (scalar bool) beside what optax's take. The state is selected
 where it is made, and not by whoever calls: what follows then reads the selected moments
-alone, and XLA can write them over the old ones. Selected afterwards, the old ones were
-still wanted, and copied: 4 % of a step's time on CPUs, and a fifth of its compilation.
+alone, and XLA can write them over the old ones. Selected afterwards, the old ones would
+still be wanted, and copied (what that cost on CPUs: bench/NOTES.md).
 """
 
 from typing import Any
@@ -17,12 +17,11 @@ from bridge_jax.core.types import Array
 
 def steady(rule: optax.GradientTransformation) -> optax.GradientTransformation:
     """`rule`, its state selected whole."""
-    rule = optax.with_extra_args_support(rule)
 
     def update(
-        updates: Any, state: Any, params: Any = None, *, good: Array, **rest: Any
+        updates: Any, state: Any, params: Any = None, *, good: Array
     ) -> tuple[Any, Any]:
-        updates, new = rule.update(updates, state, params, **rest)
+        updates, new = rule.update(updates, state, params)
         return updates, _select(good, new, state)
 
     return optax.GradientTransformationExtraArgs(rule.init, update)
@@ -32,7 +31,7 @@ def adam(b1: float, b2: float, eps: float) -> optax.GradientTransformation:
     """optax.scale_by_adam, its state selected before anything reads it."""
 
     def update(
-        updates: Any, state: Any, params: Any = None, *, good: Array, **_: Any
+        updates: Any, state: Any, params: Any = None, *, good: Array
     ) -> tuple[Any, Any]:
         del params
         mu = optax.tree.update_moment(updates, state.mu, b1, 1)
