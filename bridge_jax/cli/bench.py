@@ -10,10 +10,14 @@ batches, pictures, queries and (simulated) devices, as curves with --plot.
 `cpu` and `gpu` race our models against those of transformers and diffusers (the extra
 `parity`): both compute the same, take turns on the same cores or card, and are timed
 only after they have agreed; --json keeps results, and goes on from those it has.
+`card` measures how much of one accelerator training, decoding and embedding use at
+published sizes, against the fastest product and copy that it does itself.
 
     bridge bench cpu --json runs/races.json --plot runs/races.png --into README.md
     bridge bench cpu --against torch.compile --sizes small --cases hunyuan_dit/train
     bridge bench gpu --json runs/races_gpu.json
+    bridge bench card --json runs/card.json --into README.md
+    bridge bench card --cases stage1_2b --config.streams.main.batch=8
     bridge bench conversion --workdir runs/conversion --size 7b
     bridge bench conversion --workdir runs/conversion --size 2b --layers 4
     bridge bench saving --workdir runs/saving --gigabytes 2
@@ -120,6 +124,22 @@ def _races(args: argparse.Namespace) -> str:
     return table.markdown(results)
 
 
+def _card(args: argparse.Namespace) -> str:
+    from bridge_jax.bench.card import suite, table, works
+    from bridge_jax.bench.side_by_side import race
+    from bridge_jax.cli import resolve
+
+    suite.check(args.cases)
+    configs = {}
+    for name in args.cases or works.WORKS:
+        work = works.WORKS[name]
+        changes = (*work.changes, *args.overrides)
+        configs[name] = resolve.resolve(work.spec, changes)
+    together = max(1, (args.cores or race.cores()) // 2)
+    report = suite.run(configs, args.overrides, args.json, args.rounds, together)
+    return table.markdown(report)
+
+
 SUITES: dict[str, Callable[[argparse.Namespace], str]] = {
     "conversion": _conversion,
     "saving": _saving,
@@ -130,7 +150,9 @@ SUITES: dict[str, Callable[[argparse.Namespace], str]] = {
     "growth": _growth,
     "cpu": _races,
     "gpu": _races,
+    "card": _card,
 }
+START_PROCESSES = (*RACES, "card")  # which start jax themselves
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -178,7 +200,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="torch",
         help="whom to race (default: %(default)s, which compiles nothing)",
     )
-    parser.add_argument("--cases", nargs="+", default=(), help="races (default: all)")
+    parser.add_argument(
+        "--cases", nargs="+", default=(), help="races or works (default: all)"
+    )
     parser.add_argument("--sizes", nargs="+", default=(), help="of the models in races")
     parser.add_argument(
         "--rounds",
@@ -189,9 +213,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cores", type=arguments.positive, help="of both sides (default: all)"
     )
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="where results of races stay"
-    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where results stay")
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw races or growth there, as PNG"
     )
@@ -219,7 +241,7 @@ def run(args: argparse.Namespace) -> None:
     if args.suite and args.named:
         raise BridgeError(f"bench {args.suite} or bench --suite {args.named}, not both")
     args.suite = args.suite or args.named or "cpu"
-    if args.overrides and args.suite != "feeding":
+    if args.overrides and args.suite not in ("feeding", "card"):
         raise BridgeError(f"bench {args.suite} reads no config to set anything in")
     if args.plot is not None:
         if args.suite not in DRAWN:
@@ -232,7 +254,7 @@ def run(args: argparse.Namespace) -> None:
         outputs.check_folder(args.workdir)
     elif args.suite in NEED_ROOM:
         raise BridgeError(f"bench {args.suite} writes big files: give it --workdir DIR")
-    if args.suite not in RACES:  # whose processes start on their own
+    if args.suite not in START_PROCESSES:
         arguments.start(args)
     from bridge_jax.core import marks
 

@@ -17,6 +17,12 @@ import jax
 from jax.interpreters import partial_eval
 
 REST = "rest"
+# cuDNN's attention hides its products, of queries, keys and values: two forward, four
+# backward (and one again, which does not count, as nothing else of remade scores does).
+_ATTENTION = {
+    "dot_product_attention_fwd_wrapper": 2.0,
+    "dot_product_attention_bwd_wrapper": 4.0,
+}
 AGAIN = "rematted_computation"  # the scope that jax names so
 
 
@@ -74,6 +80,8 @@ def _products(jaxpr: Any, outer: frozenset, times: float) -> Iterator[tuple]:
             yield scopes, times * _dot(equation)
         elif name == "conv_general_dilated":
             yield scopes, times * _convolution(equation)
+        elif name in _ATTENTION:
+            yield scopes, times * _ATTENTION[name] * _attention(equation)
         elif name == "cond":
             # Which branch runs is not known: the most expensive one is counted.
             branches = [
@@ -110,6 +118,13 @@ def _dot(equation: Any) -> float:
     left = equation.invars[0].aval.shape
     out = equation.outvars[0].aval.shape
     return 2.0 * math.prod(out) * math.prod(left[axis] for axis in contracted)
+
+
+def _attention(equation: Any) -> float:
+    """One product of cuDNN's attention on [B, T, H, D] and [B, S, K, D]."""
+    query, key = (one.aval.shape for one in equation.invars[:2])
+    batch, length, heads, width = query
+    return 2.0 * batch * heads * length * key[1] * width
 
 
 def _convolution(equation: Any) -> float:

@@ -48,3 +48,12 @@ def platform() -> str:
     """Of the devices that the program being traced is for: "cpu", "gpu", "tpu"."""
     device = jax.sharding.get_abstract_mesh().abstract_device
     return device.platform if device is not None else jax.default_backend()
+
+
+def has_cudnn() -> bool:
+    """Whether programs traced now run on a GPU of this process.
+
+    Kernels of cuDNN are chosen while a program is traced, which no GPU that is merely
+    described (`plan`) can do.
+    """
+    return jax.default_backend() == "gpu" and platform() not in ("cpu", "tpu")

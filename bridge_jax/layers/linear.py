@@ -125,11 +125,7 @@ class Embed(nn.Module):
     def attend(self, x: jax.Array) -> jax.Array:
         """Tied output head: x [..., features] -> float32 scores [..., vocab]."""
         flat = x.reshape(-1, self.features).astype(self.dtype)
-        scores = jnp.dot(
-            flat,
-            self.embedding.astype(self.dtype).T,
-            preferred_element_type=jnp.float32,
-        )
+        scores = _scores(flat, self.embedding.astype(self.dtype))
         if (scale := self._scale()) is not None:
             scores = scores * scale[None]
         return scores.reshape(*x.shape[:-1], self.num_embeddings)
@@ -139,6 +135,30 @@ class Embed(nn.Module):
         if not self.has_variable("params", name):
             return None
         return self.get_variable("params", name)
+
+
+@jax.custom_vjp
+def _scores(x: jax.Array, table: jax.Array) -> jax.Array:
+    """x [N, D], table [V, D] -> float32 [N, V].
+
+    Gradients of scores come in float32, too; their products with `x` and `table` are
+    those of the two's own dtype, as everywhere else, or else the largest products of a
+    language model's backward pass would run at the speed of float32.
+    """
+    return jnp.dot(x, table.T, preferred_element_type=jnp.float32)
+
+
+def _scores_kept(x: jax.Array, table: jax.Array) -> tuple[jax.Array, Any]:
+    return _scores(x, table), (x, table)
+
+
+def _scores_back(kept: Any, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, table = kept
+    gradient = gradient.astype(x.dtype)
+    return jnp.dot(gradient, table), jnp.dot(gradient.T, x)
+
+
+_scores.defvjp(_scores_kept, _scores_back)
 
 
 class Conv(nn.Module):

@@ -2,8 +2,8 @@
 
     xla      scores in memory; every backend, and what the others are compared with
     splash   Pallas on TPU: no scores in memory (jax's splash attention)
-    cudnn    cuDNN on GPU, for 16-bit types
-    auto     splash on TPU, else xla
+    cudnn    cuDNN on GPU, for 16-bit types: no scores in memory
+    auto     splash on TPU, cuDNN on a GPU that is there for what it takes, else xla
 
 `sight` says once who sees whom, `attend` uses it in every layer.
 """
@@ -72,21 +72,52 @@ def attend(
         case "splash":
             return splash.attend(q, k, v, seen, causal=causal)
         case "cudnn":
-            return _cudnn(q, k, v, seen)
+            return _cudnn(q, k, v, seen, causal)
+        case "auto" if _suits_cudnn(q):
+            return _cudnn(q, k, v, seen, causal)
     return attention.attend(q, k, v, mask=seen)
 
 
 def _resolved(kernel: str) -> str:
-    if kernel == "auto":
-        return "splash" if hardware.platform() == "tpu" else "xla"
-    return kernel
+    """Without "auto", but where a GPU's kernel is chosen by what it is given."""
+    if kernel != "auto" or hardware.has_cudnn():
+        return kernel
+    return "splash" if hardware.platform() == "tpu" else "xla"
 
 
-def _cudnn(q, k, v, seen):
-    if q.dtype not in (jnp.bfloat16, jnp.float16):
+def _suits_cudnn(q: jax.Array) -> bool:
+    """Whether cuDNN has kernels for it, gradients included."""
+    length, width = q.shape[2:]
+    return q.dtype in _HALF and width % 8 == 0 and width <= 128 and length % 2 == 0
+
+
+_HALF = (jnp.bfloat16, jnp.float16)
+
+
+def _cudnn(q, k, v, seen, causal: bool):
+    if q.dtype not in _HALF:
         raise BridgeError(
             f'attention "cudnn" needs dtype bfloat16 or float16, not {q.dtype}'
         )
+    if k.shape[2] % 2:
+        k, v, seen = _one_unseen(k, v, seen, q.shape[2])
     q, k, v = (x.transpose(0, 2, 1, 3) for x in (q, k, v))
-    out = jax.nn.dot_product_attention(q, k, v, mask=seen, implementation="cudnn")
+    out = jax.nn.dot_product_attention(
+        q,
+        k,
+        v,
+        mask=seen,
+        # `seen` says so too; told, the kernel leaves the upper half out.
+        is_causal=causal and seen is not None,
+        implementation="cudnn",
+    )
     return out.transpose(0, 2, 1, 3)
+
+
+def _one_unseen(k, v, seen, length: int):
+    """One key more, which nobody sees: cuDNN has gradients for even numbers alone."""
+    widths = (0, 0), (0, 0), (0, 1), (0, 0)
+    if seen is None:
+        seen = jnp.ones((1, 1, length, k.shape[2]), bool)
+    seen = jnp.pad(seen, ((0, 0), (0, 0), (0, 0), (0, 1)))
+    return jnp.pad(k, widths), jnp.pad(v, widths), seen

@@ -19,10 +19,19 @@ from bridge_jax.core.types import dtype as dtype_of
 from bridge_jax.layers.linear import LOW_RANK
 
 _kept = jax.checkpoint_policies
+
+
+def _attention(primitive: Any, *_: Any, **__: Any) -> bool:
+    """What cuDNN's attention gives: small, and costly to make again."""
+    return primitive.name == "dot_product_attention_fwd_wrapper"
+
+
 POLICIES: dict[str, Any] = {
     "none": _kept.everything_saveable,
     # Results of matrix products with parameters; the rest is made again.
-    "dots": _kept.checkpoint_dots_with_no_batch_dims,
+    "dots": _kept.save_from_both_policies(
+        _kept.checkpoint_dots_with_no_batch_dims, _attention
+    ),
     # The same, kept in the memory of the host.
     "offload": _kept.offload_dot_with_no_batch_dims("device", "pinned_host"),
     # Nothing but each block's input.

@@ -41,8 +41,8 @@ class Step:
         self.count: flops.Count | None = None  # of a whole step, once compiled
         self.traces = 0
         self.trainable = optimizer.trainable
+        self.optimizer = optimizer
         self._loss_fn = loss_fn
-        self._optimizer = optimizer
         self._accumulate = accumulate
         self._compiled: dict[Any, jax.stages.Compiled] = {}
 
@@ -81,7 +81,7 @@ class Step:
 
     def _run(self, state: TrainState, batch: Batch) -> tuple[TrainState, Figures]:
         self.traces += 1
-        optimizer = self._optimizer
+        optimizer = self.optimizer
         trainable, frozen = trees.partition(state.params, optimizer.trainable)
 
         def loss(

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import pytest
+from jax._src.cudnn import fused_attention_stablehlo as cudnn
 
 from bridge_jax.core import flops
 from bridge_jax.layers import packed
@@ -139,3 +140,23 @@ def test_kernels_count_as_xla_does_over_all_devices():
             traced = jax.jit(functools.partial(run, kernel)).trace(*shapes)
             found.append(flops.count(traced.jaxpr, ()).model)
     assert found[0] == found[1] == 2 * 2 * 8 * 4 * 1024 * 1024 * 128
+
+
+@pytest.mark.parametrize("segments", [True, False])
+def test_attention_of_cudnn_counts_as_its_products(monkeypatch, segments):
+    monkeypatch.setattr(cudnn, "check_cudnn_version", lambda: 91900)
+    monkeypatch.setattr(cudnn, "check_compute_capability", lambda capability: True)
+    q = jnp.ones((2, 4, 64, 16), jnp.bfloat16)
+    k = jnp.ones((2, 2, 64, 16), jnp.bfloat16)
+    rows = jnp.ones((2, 64), jnp.int32)
+
+    def gradient(kernel):
+        seen = packed.sight(rows, True, kernel) if segments else None
+
+        def loss(q, k, v):
+            out = packed.attend(q, k, v, seen, causal=segments, kernel=kernel)
+            return jnp.sum(jnp.square(out.astype(jnp.float32)))
+
+        return counted(jax.grad(loss, (0, 1, 2)), q, k, k).model
+
+    assert gradient("cudnn") == gradient("xla") == 6 * 2 * 2 * 4 * 64 * 64 * 16

@@ -61,7 +61,8 @@ MAY_IMPORT = {
         "train",
     },
     # data, inference, train: what a step costs is measured in a run's own.
-    # Above all it measures; layers, objectives, diffusion: single models are timed.
+    # Above all it measures; layers, objectives, diffusion: single models are timed;
+    # plan: weights are filled in where their shapes would lie.
     "bench": {
         "core",
         "layers",
@@ -73,6 +74,7 @@ MAY_IMPORT = {
         "convert",
         "data",
         "inference",
+        "plan",
         "retrieval",
         "train",
     },

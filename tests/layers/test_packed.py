@@ -4,12 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax._src.cudnn import fused_attention_stablehlo as cudnn
 
 from bridge_jax.core import hardware
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.layers import packed
 from bridge_jax.sharding import place
 
+CUDNN = "dot_product_attention_fwd_wrapper"
 SEGMENTS = np.concatenate(
     [np.full((2, 60), 1), np.full((2, 70), 2), np.zeros((2, 20))], axis=1
 ).astype(np.int32)
@@ -81,3 +83,65 @@ def test_cudnn_says_which_types_it_has():
     assert packed.problems("cudn") == [
         "attention 'cudn' must be one of xla, splash, cudnn, auto"
     ]
+
+
+@pytest.fixture
+def traced_for_a_gpu(monkeypatch):
+    """Lets cuDNN's attention be traced where there is no card to run it on."""
+    monkeypatch.setattr(cudnn, "check_cudnn_version", lambda: 91900)
+    monkeypatch.setattr(cudnn, "check_compute_capability", lambda capability: True)
+
+
+def primitives(kernel, q, k, v, segments=None, causal=False):
+    function = jax.make_jaxpr(lambda *qkv: run(kernel, *qkv, segments, causal))
+    return str(function(q, k, v))
+
+
+@pytest.mark.parametrize(
+    ("changes", "chosen"),
+    [
+        ({}, True),
+        ({"keys": 151}, True),
+        ({"length": 151}, False),
+        ({"width": 36}, False),
+        ({"dtype": "float32"}, False),
+    ],
+)
+def test_auto_is_cudnn_on_gpus_for_what_it_has(
+    traced_for_a_gpu, monkeypatch, changes, chosen
+):
+    qkv = drawn(**{"dtype": "bfloat16"} | changes)
+    assert CUDNN not in primitives("auto", *qkv)
+    monkeypatch.setattr(hardware, "has_cudnn", lambda: True)
+    assert (CUDNN in primitives("auto", *qkv)) == chosen
+
+
+def test_cudnn_masks_by_segments_and_knows_what_is_causal(traced_for_a_gpu):
+    qkv = drawn(dtype="bfloat16")
+    packed_rows = primitives("cudnn", *qkv, SEGMENTS, True)
+    assert packed_rows.count("MaskType.CAUSAL") > packed_rows.count("NO_MASK") == 0
+    assert "variadic_args=(True" in packed_rows  # the mask is its bias
+    alone = primitives("cudnn", *qkv)
+    assert "CAUSAL" not in alone
+    assert "variadic_args=(False" in alone
+
+
+def test_an_odd_number_of_keys_is_filled_up_with_one_that_nobody_sees(
+    traced_for_a_gpu, monkeypatch
+):
+    seen = []
+
+    def plain(q, k, v, *, mask, is_causal, implementation):
+        seen.append((k.shape[1], mask))
+        heads_first = (x.transpose(0, 2, 1, 3) for x in (q, k, v))
+        return packed.attention.attend(*heads_first, mask=mask).transpose(0, 2, 1, 3)
+
+    monkeypatch.setattr(jax.nn, "dot_product_attention", plain)
+    monkeypatch.setattr(packed, "_HALF", (jnp.float32,))
+    q, k, v = drawn(keys=33, length=20)
+    found = packed.attend(q, k, v, kernel="cudnn")
+    np.testing.assert_allclose(found, packed.attend(q, k, v), atol=1e-6)
+    [(keys, mask)] = seen
+    assert keys == 34
+    assert mask.shape == (1, 1, 20, 34)
+    assert not mask[..., -1].any()

@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax._src.cudnn import fused_attention_stablehlo as cudnn
 
+from bridge_jax.core import hardware
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.layers import linear, stack
 from bridge_jax.models import build
@@ -221,3 +223,19 @@ def test_an_unknown_policy_is_named_with_those_there_are():
         with pytest.raises(BridgeError, match="'some' must be one of none, dots"):
             module, inputs = made(family, remat="some")
             jax.eval_shape(functools.partial(parameters, module), inputs)
+
+
+def test_dots_keep_what_attention_of_a_gpu_gives(monkeypatch):
+    monkeypatch.setattr(cudnn, "check_cudnn_version", lambda: 91900)
+    monkeypatch.setattr(cudnn, "check_compute_capability", lambda capability: True)
+    monkeypatch.setattr(hardware, "has_cudnn", lambda: True)
+    calls = {}
+    for policy in ("dots", "full"):
+        module, inputs = made(
+            "decoder_lm", attention="auto", remat=policy, dtype="bfloat16"
+        )
+        params = parameters(module, inputs)
+        gradient = jax.grad(functools.partial(loss, module, inputs))
+        program = str(jax.make_jaxpr(gradient)(params))
+        calls[policy] = program.count("dot_product_attention_fwd_wrapper[")
+    assert calls["full"] == 2 * calls["dots"] > 0

@@ -38,11 +38,25 @@ def load(
     if not target.exists():
         run.import_(form, task.weights / source, target)
     model = weights_file.read_config(target)["model"]
-    model = {name: part | changes.get(name, {}) for name, part in model.items()}
+    model = {
+        name: part | _kernels(part) | changes.get(name, {})
+        for name, part in model.items()
+    }
     bundle = build.build(build.in_dtype(model, task.dtype))
     params = jax.tree.map(np.asarray, weights_file.load(target))
     boxed = jax.eval_shape(bundle.init, 0)
     return bundle, place.put_params(layout(), params, boxed)
+
+
+def _kernels(part: Mapping[str, Any]) -> dict[str, str]:
+    """What our recipes say at published sizes: the best that the device has."""
+    return {"attention": "auto"} if "attention" in part else {}
+
+
+def held() -> int | None:
+    """Bytes that the device held at most; None where it does not tell (CPUs)."""
+    told = jax.devices()[0].memory_stats()
+    return None if told is None else told.get("peak_bytes_in_use")
 
 
 def program(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:

@@ -197,4 +197,5 @@ def _started(given: Sequence[str], cores: int) -> Iterator[piped.Piped]:
 def _environment(cores: int) -> dict[str, str]:
     """Equal threads for both; torch reads the first two, XLA the cores it may use."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(cores))
-    return dict(os.environ) | threads
+    # Both sides hold their weights on one card: neither may take it all.
+    return dict(os.environ) | threads | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}

@@ -12,12 +12,23 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def made(task: Task, make: Callable[[], Any], name: str = "") -> Any:
-    """The model that `make` makes with a seed, saved below task.weights/name."""
+    """The model that `make` makes with a seed, saved below task.weights/name.
+
+    It is made where it is used and in its dtype: on a card that takes seconds, and what
+    it computes for itself, such as the frequencies of rotary embeddings, is not rounded
+    as moving it to another dtype would.
+    """
     torch.manual_seed(0)
-    model = make().eval()
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, task.dtype))
+    try:
+        with torch.device(DEVICE):
+            model = make().eval()
+    finally:
+        torch.set_default_dtype(usual)
     if not (task.weights / name).exists():
         model.save_pretrained(task.weights / name)
-    return model.to(DEVICE, getattr(torch, task.dtype))
+    return model
 
 
 def given(task: Task, arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
@@ -78,6 +89,11 @@ def array(tensor: torch.Tensor) -> np.ndarray:
 def to_nchw(images: np.ndarray) -> np.ndarray:
     """[B, h, w, C] -> [B, C, h, w]."""
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+
+def held() -> int | None:
+    """Bytes that the card held at most; None where there is none."""
+    return torch.cuda.max_memory_allocated() if DEVICE == "cuda" else None
 
 
 def _wait() -> None:
