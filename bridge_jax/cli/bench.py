@@ -11,13 +11,14 @@ batches, pictures, queries and (simulated) devices, as curves with --plot.
 `parity`): both compute the same, take turns on the same cores or card, and are timed
 only after they have agreed; --json keeps results, and goes on from those it has.
 `card` measures how much of one accelerator training, decoding and embedding use at
-published sizes, against the fastest product and copy that it does itself.
+published sizes, against the fastest product and copy that it does itself;
+--config.a.b=c changes the works that --cases names.
 
     bridge bench cpu --json runs/races.json --plot runs/races.png --into README.md
     bridge bench cpu --against torch.compile --sizes small --cases hunyuan_dit/train
     bridge bench gpu --json runs/races_gpu.json
     bridge bench card --json runs/card.json --into README.md
-    bridge bench card --cases stage1_2b --config.streams.main.batch=8
+    bridge bench card --cases stage1_2b decode_7b
     bridge bench conversion --workdir runs/conversion --size 7b
     bridge bench conversion --workdir runs/conversion --size 2b --layers 4
     bridge bench saving --workdir runs/saving --gigabytes 2
@@ -126,7 +127,6 @@ def _races(args: argparse.Namespace) -> str:
 
 def _card(args: argparse.Namespace) -> str:
     from bridge_jax.bench.card import suite, table, works
-    from bridge_jax.bench.side_by_side import race
     from bridge_jax.cli import resolve
 
     suite.check(args.cases)
@@ -135,8 +135,7 @@ def _card(args: argparse.Namespace) -> str:
         work = works.WORKS[name]
         changes = (*work.changes, *args.overrides)
         configs[name] = resolve.resolve(work.spec, changes)
-    together = max(1, (args.cores or race.cores()) // 2)
-    report = suite.run(configs, args.overrides, args.json, args.rounds, together)
+    report = suite.run(configs, args.overrides, args.json, args.rounds)
     return table.markdown(report)
 
 
@@ -208,7 +207,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rounds",
         type=arguments.positive,
         default=5,
-        help="turns of each side in a race (default: %(default)s)",
+        help="turns of each side in a race, or of a work (default: %(default)s)",
     )
     parser.add_argument(
         "--cores", type=arguments.positive, help="of both sides (default: all)"

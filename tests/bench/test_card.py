@@ -44,7 +44,7 @@ def told(spec, *changes):
 
 def test_a_step_is_trained_and_its_arithmetic_counted():
     config = told(STAGE1, "--config.mesh.data=1", "--config.mesh.fsdp=-1")
-    found = training.prepare(config)(2)
+    found = training.measure(config, 2)
     assert found.told["last_loss"] < found.told["first_loss"]
     assert found.items == 8
     # Three passes over the language model's products at least: 8 rows of tokens.
@@ -57,13 +57,13 @@ def test_a_step_is_trained_and_its_arithmetic_counted():
 def test_steps_that_are_skipped_are_no_result():
     config = told(STAGE1, "--config.optim.learning_rate=1e30")
     with pytest.raises(BridgeError, match="steps were skipped"):
-        training.prepare(config)(1)
+        training.measure(config, 1)
 
 
 def test_a_turn_reads_the_weights_that_it_needs_and_what_it_remembers():
     vlm = told(STAGE1)["model"]["vlm"]
     read = {
-        tied: decoding.prepare({"vlm": vlm | {"tied_embeddings": tied}}, 2)(1).bytes
+        tied: decoding.measure({"vlm": vlm | {"tied_embeddings": tied}}, 2, 1).bytes
         for tied in (True, False)
     }
     width, layers, ffn, heads, shared, head = 160, 5, 384, 5, 1, 32
@@ -78,7 +78,7 @@ def test_a_turn_reads_the_weights_that_it_needs_and_what_it_remembers():
 
 @pytest.mark.parametrize("modality", ["image", "text"])
 def test_vectors_have_length_1(modality):
-    found = embedding.prepare(told(STAGE2), modality)(1)
+    found = embedding.measure(told(STAGE2), modality, 1)
     assert found.items == 8
     assert found.flops > 0
 
@@ -131,8 +131,8 @@ def test_shares_are_of_the_ceiling_that_limits():
 def few(monkeypatch):
     """Two works and the ceilings, without processes."""
     made = {
-        "quick": works.Work(training.prepare, STAGE1, (), "sample", 0.4),
-        "slow": works.Work(training.prepare, STAGE1, (), "sample", 0.6),
+        "quick": works.Work(training.measure, STAGE1, (), "sample", 0.4),
+        "slow": works.Work(training.measure, STAGE1, (), "sample", 0.6),
     }
     monkeypatch.setattr(works, "WORKS", made)
     asked = []
@@ -148,7 +148,7 @@ def few(monkeypatch):
 
 
 class Answers:
-    """A process that never was. The work "broken" does not compile."""
+    """A process that never was. The work "broken" fails."""
 
     def __init__(self, name, asked):
         self.name, self.asked = name, asked
@@ -156,9 +156,6 @@ class Answers:
     def ask(self, line):
         if self.name == "broken":
             raise BridgeError("the process of broken stopped: see above")
-        if line != "measure":
-            self.asked.append(("compile", self.name))
-            return {"ready": True}
         self.asked.append(("measure", self.name))
         if self.name == process.CEILINGS:
             return {"device": "card", "flops": 1e15, "memory": 1e12, "errors": {}}
@@ -167,7 +164,7 @@ class Answers:
 
 def test_what_is_known_is_not_measured_again(few, tmp_path, capsys):
     file = tmp_path / "card.json"
-    given = ["bench", "card", "--json", str(file), "--cores", "2", "--cases"]
+    given = ["bench", "card", "--json", str(file), "--cases"]
     assert main.main([*given, "quick"]) == 0
     assert main.main([*given, "quick", "slow"]) == 0
     assert [name for what, name in few if what == "measure"] == [
@@ -181,21 +178,18 @@ def test_what_is_known_is_not_measured_again(few, tmp_path, capsys):
     assert json.loads(file.read_text())["slow"]["date"]
 
 
-def test_nothing_compiles_while_one_is_measured(few):
+def test_each_has_the_card_to_itself(few):
     config = types.SimpleNamespace(to_json=lambda: "{}")
-    suite.run({"quick": config, "slow": config}, together=3)
+    suite.run({"quick": config, "slow": config})
     names = ("ceilings", "quick", "slow")
-    measuring = [(what, name) for name in names for what in ("measure", "end")]
-    assert few == [*(("compile", name) for name in names), *measuring]
+    assert few == [(what, name) for name in names for what in ("measure", "end")]
 
 
-@pytest.mark.parametrize("together", [1, 4])
-def test_one_that_fails_takes_no_other_along(few, tmp_path, together):
+def test_one_that_fails_takes_no_other_along(few, tmp_path):
     file = tmp_path / "card.json"
     config = types.SimpleNamespace(to_json=lambda: "{}")
-    configs = {"broken": config, "slow": config}
     with pytest.raises(BridgeError, match="^broken failed, as told above"):
-        suite.run(configs, file=file, together=together)
+        suite.run({"broken": config, "slow": config}, file=file)
     assert set(json.loads(file.read_text())) == {"ceilings", "slow"}
 
 
@@ -225,18 +219,17 @@ def test_every_work_is_a_config_that_resolves(name):
     assert json.loads(config.to_json())["model"]
 
 
-def test_a_process_says_when_it_is_ready_and_measures_when_told(monkeypatch, few):
+def test_a_process_tells_one_line(monkeypatch, few):
     monkeypatch.setattr(process.runtime, "start", lambda environ: None)
 
-    def prepare(config):
-        return lambda rounds: measured(items=config["a"], compile=float(rounds))
+    def measure(config, rounds):
+        return measured(items=config["a"], compile=float(rounds))
 
-    small = dataclasses.replace(works.WORKS["quick"], prepare=prepare)
+    small = dataclasses.replace(works.WORKS["quick"], measure=measure)
     monkeypatch.setitem(works.WORKS, "quick", small)
     out = io.StringIO()
-    process.main("quick", 3, io.StringIO('{"a": 7}\nmeasure\n'), out)
-    ready, line = out.getvalue().splitlines()
-    assert json.loads(ready) == {"ready": True}
+    process.main("quick", 3, io.StringIO('{"a": 7}\n'), out)
+    [line] = out.getvalue().splitlines()
     assert table.measured(json.loads(line)) == measured(items=7, compile=3.0)
 
 

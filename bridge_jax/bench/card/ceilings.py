@@ -1,4 +1,4 @@
-"""What this card gives: matrix products and memory, measured with nothing else on it."""
+"""What this card gives: matrix products and memory, with nothing else on it."""
 
 import statistics
 import time

@@ -1,7 +1,6 @@
 """Decoding: a token a turn, each of which reads all weights once."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,8 +18,8 @@ PROMPT, FEW, SLOTS = 128, 16, 256  # tokens
 WITHOUT = ("vlm/vision/", "vlm/llm/embed_tokens/")  # what a turn does not read whole
 
 
-def prepare(model: Any, rows: int = 1) -> Callable[[int], result.Measured]:
-    """Compile answers to `rows` texts; the result measures a turn of them.
+def measure(model: Any, rows: int, rounds: int) -> result.Measured:
+    """Time a turn of answers to `rows` texts.
 
     The time of few tokens is taken off that of many: prompts do not count.
 
@@ -41,27 +40,22 @@ def prepare(model: Any, rows: int = 1) -> Callable[[int], result.Measured]:
     began = time.perf_counter()
     program = jax.jit(answer).lower(shapes, batch, np.int32(0)).compile()
     compiled = time.perf_counter() - began
-
-    def measure(rounds: int) -> result.Measured:
-        params = fill.random(shapes)
-        given = jax.device_put(batch)
-        few, many = (
-            timing.rounds(lambda count=count: program(params, given, count), rounds)
-            for count in (jnp.int32(FEW), jnp.int32(SLOTS))
-        )
-        said = np.asarray(program(params, given, jnp.int32(SLOTS)))
-        turns = SLOTS - FEW
-        return result.Measured(
-            seconds=tuple((b - a) / turns for a, b in zip(few, many, strict=True)),
-            compile=compiled,
-            flops=0.0,
-            bytes=_weights(params, config) + _remembered(config, rows),
-            items=rows,
-            peak=result.held(),
-            told={"different_tokens": len(np.unique(said))},
-        )
-
-    return measure
+    params, batch = fill.random(shapes), jax.device_put(batch)
+    few, many = (
+        timing.rounds(lambda count=count: program(params, batch, count), rounds)
+        for count in (jnp.int32(FEW), jnp.int32(SLOTS))
+    )
+    said = np.asarray(program(params, batch, jnp.int32(SLOTS)))
+    turns = SLOTS - FEW
+    return result.Measured(
+        seconds=tuple((b - a) / turns for a, b in zip(few, many, strict=True)),
+        compile=compiled,
+        flops=0.0,
+        bytes=_weights(params, config) + _remembered(config, rows),
+        items=rows,
+        peak=result.held(),
+        told={"different_tokens": len(np.unique(said))},
+    )
 
 
 def _prompts(config: Any, rows: int) -> dict[str, Any]:

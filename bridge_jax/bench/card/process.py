@@ -1,15 +1,12 @@
-"""One work in a process of its own: reads a config, answers in lines of JSON.
+"""One work in a process of its own: a config comes in as a line, figures go out as one.
 
-    python -m bridge_jax.bench.card.process WORK ROUNDS
-
-The first line it reads is the config; once it has compiled it says so, and waits for
-any other line to measure.
+python -m bridge_jax.bench.card.process WORK ROUNDS < config.json
 """
 
 import dataclasses
 import json
 import sys
-from typing import Any, TextIO
+from typing import TextIO
 
 import jax
 
@@ -19,25 +16,17 @@ from bridge_jax.core import runtime
 CEILINGS = "ceilings"  # beside the names of works
 
 
-def main(name: str, rounds: int, commands: TextIO, out: TextIO) -> None:
-    """Prepare, wait, measure."""
+def main(name: str, rounds: int, given: TextIO, out: TextIO) -> None:
+    """Print one line of JSON."""
     # Every compilation is told, so none comes from a cache.
     runtime.start({"BRIDGE_JAX_CACHE": ""})
-    config = json.loads(next(commands))
+    config = json.loads(next(given))
     if name == CEILINGS:
-        _say(out, ready=True)
-        next(commands)
-        kind = jax.devices()[0].device_kind
-        _say(out, device=kind, **ceilings.measure(), errors=kernels.errors())
-        return
-    measure = works.WORKS[name].prepare(config)
-    _say(out, ready=True)
-    next(commands)
-    _say(out, **dataclasses.asdict(measure(rounds)))
-
-
-def _say(out: TextIO, **what: Any) -> None:
-    print(json.dumps(what), file=out, flush=True)
+        told = {"device": jax.devices()[0].device_kind}
+        told |= ceilings.measure() | {"errors": kernels.errors()}
+    else:
+        told = dataclasses.asdict(works.WORKS[name].measure(config, rounds))
+    print(json.dumps(told), file=out, flush=True)
 
 
 if __name__ == "__main__":

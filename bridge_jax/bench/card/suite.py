@@ -1,7 +1,4 @@
-"""All works: compiled side by side, measured one after another.
-
-What is known already is read and not run again.
-"""
+"""All works, one after another; what is known already is read and not run again."""
 
 import contextlib
 import datetime
@@ -20,11 +17,7 @@ from bridge_jax.core.errors import BridgeError
 
 Report = dict[str, Any]  # name of a work, or "ceilings" -> what its process told
 _PACKAGES = ("jax", "jaxlib", "flax")
-# Many processes know the card at once, of which one has anything on it.
-_MEMORY = {
-    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-    "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.95",
-}
+_SHARE = "0.92"  # of the card's memory that jax may take; it takes three quarters
 
 
 def check(names: Iterable[str]) -> None:
@@ -40,7 +33,6 @@ def run(
     changes: Sequence[str] = (),
     file: Path | None = None,
     rounds: int = 5,
-    together: int = 1,
 ) -> Report:
     """Measure the ceilings and the works.
 
@@ -48,59 +40,43 @@ def run(
       configs: name of a work -> its resolved config.
       changes: to configs, for the record.
       file: where results stay; each is added as soon as it is known.
-      together: works that compile at once, each of which keeps a core or two busy. One
-        alone is ever measured, while none compiles.
 
     Raises:
       BridgeError: once all have been tried, those that failed.
     """
     report = _read(file)
-    todo = [name for name in (process.CEILINGS, *configs) if name not in report]
     failed = []
-    for start in range(0, len(todo), together):
-        group = {name: configs.get(name) for name in todo[start : start + together]}
-        for name, told in _measured(group, rounds):
-            if told is None:
-                failed.append(name)
-                continue
-            about = {"date": f"{datetime.date.today()}", "versions": _versions()}
-            report[name] = told | about | {"changes": list(changes)}
-            if file is not None:
-                _write(file, report)
+    for name in (process.CEILINGS, *configs):
+        if name in report:
+            continue
+        log.say(f"{name} ...")
+        told = _measured(name, configs.get(name), rounds)
+        if told is None:
+            failed.append(name)
+            continue
+        about = {"date": f"{datetime.date.today()}", "versions": _versions()}
+        report[name] = told | about | {"changes": list(changes)}
+        if file is not None:
+            _write(file, report)
     if failed:
         raise BridgeError(f"{', '.join(failed)} failed, as told above; others are kept")
     return report
 
 
-def _measured(
-    group: Mapping[str, Any], rounds: int
-) -> Iterable[tuple[str, dict[str, Any] | None]]:
-    """What each work's process tells, None where it failed."""
-    with contextlib.ExitStack() as stack:
-        going: dict[str, tuple[piped.Piped, contextlib.ExitStack]] = {}
-        for name in group:
-            own = stack.enter_context(contextlib.ExitStack())
-            command = [sys.executable, "-m", process.__name__, name, str(rounds)]
-            started = piped.started(name, command, dict(os.environ) | _MEMORY)
-            going[name] = own.enter_context(started), own
-        log.say(f"compiling: {', '.join(group)}")
-        ready = {
-            name: _asked(one, "null" if group[name] is None else group[name].to_json())
-            for name, (one, _) in going.items()
-        }
-        for name, (one, own) in going.items():
-            if ready[name]:
-                log.say(f"measuring: {name}")
-            yield name, _asked(one, "measure") if ready[name] else None
-            own.close()  # what it has on the card makes room
+def _measured(name: str, config: Any, rounds: int) -> dict[str, Any] | None:
+    """What a work's process tells, None where it failed.
 
-
-def _asked(one: piped.Piped, line: str) -> dict[str, Any] | None:
-    try:
-        return one.ask(line)
-    except BridgeError as error:
-        log.say(f"{error}")
-        return None
+    Each has the card to itself, compilation included: XLA tries its kernels on it.
+    """
+    command = [sys.executable, "-m", process.__name__, name, str(rounds)]
+    environment = {"XLA_PYTHON_CLIENT_MEM_FRACTION": _SHARE} | dict(os.environ)
+    given = "null" if config is None else config.to_json()
+    with piped.started(name, command, environment) as one:
+        try:
+            return one.ask(given)
+        except BridgeError as error:
+            log.say(f"{error}")
+            return None
 
 
 def _read(file: Path | None) -> Report:

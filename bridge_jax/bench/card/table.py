@@ -23,8 +23,8 @@ def markdown(report: suite.Report) -> str:
     names = [name for name in works.WORKS if name in report]
     found = {name: measured(report[name]) for name in names}
     told = (
-        f"{ceilings['device']}, {ceilings['date']}. Measured first: the fastest bfloat16"
-        f" product {ceilings['flops'] / 1e12:,.0f} TFLOP/s, the fastest copy"
+        f"{ceilings['device']}, {ceilings['date']}. Measured first: the fastest"
+        f" bfloat16 product {ceilings['flops'] / 1e12:,.0f} TFLOP/s, the fastest copy"
         f" {ceilings['memory'] / 1e12:.2f} TB/s. {_verdict(found, ceilings)}"
     )
     lines = [told, "", _row(_HEAD), _row(["---"] * len(_HEAD))]

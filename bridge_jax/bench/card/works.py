@@ -11,32 +11,38 @@ STAGE2 = "configs/stage2_omnibridge_7b.py"
 DIT = "configs/pretrain_dit_g.py"
 
 
-Prepare = Callable[[Any], Callable[[int], result.Measured]]
+Measure = Callable[[Any, int], result.Measured]
 
 
 @dataclasses.dataclass(frozen=True)
 class Work:
     """Attributes:
-    prepare: takes the resolved config and compiles; what it returns measures.
+    measure: of the resolved config and the number of rounds.
     spec: of the config.
     changes: to it, as on the command line: batches for one card of 140 GB.
     unit: what a run works on.
     wanted: share of the ceiling that we are after; None where none was set.
     """
 
-    prepare: Prepare
+    measure: Measure
     spec: str
     changes: tuple[str, ...]
     unit: str
     wanted: float | None = None
 
 
-def _answers(rows: int) -> Prepare:
-    return lambda config: decoding.prepare({"vlm": config["model"]["vlm"]}, rows)
+def _answers(rows: int) -> Measure:
+    def measure(config: Any, rounds: int) -> result.Measured:
+        return decoding.measure({"vlm": config["model"]["vlm"]}, rows, rounds)
+
+    return measure
 
 
-def _vectors(modality: str) -> Prepare:
-    return lambda config: embedding.prepare(config, modality)
+def _vectors(modality: str) -> Measure:
+    def measure(config: Any, rounds: int) -> result.Measured:
+        return embedding.measure(config, modality, rounds)
+
+    return measure
 
 
 def _batches(**rows: int) -> tuple[str, ...]:
@@ -44,45 +50,36 @@ def _batches(**rows: int) -> tuple[str, ...]:
 
 
 def _kept(policy: str, *parts: str) -> tuple[str, ...]:
-    """What the backward pass keeps, and layers one after another and not in a loop.
-
-    A card alone has room for both: a loop's stacked weights and activations would be
-    copied into it and out of it again.
-    """
-    changes = {"remat": policy, "scan": False}
-    return tuple(
-        f"--config.model.{part}.{field}={value}"
-        for part in parts
-        for field, value in changes.items()
-    )
+    """What the backward pass keeps: one card alone has room for more than a pod's."""
+    return tuple(f"--config.model.{part}.remat={policy}" for part in parts)
 
 
-_BLOCKS = ("--config.objectives.sft.blocks=8",)
+_BLOCKS = ("--config.objectives.sft.blocks=4",)
 _retrieve = _batches(retrieve=32)
 WORKS = {
     "stage1_2b": Work(
-        training.prepare,
+        training.measure,
         f"{STAGE1}:2b",
-        (*_batches(main=32), *_kept("dots", "vlm"), *_BLOCKS),
+        (*_batches(main=16), *_kept("dots", "vlm"), *_BLOCKS),
         "sample",
         0.55,
     ),
     "stage1_7b_lora": Work(
-        training.prepare,
+        training.measure,
         f"{STAGE1}:lora",
         (*_batches(main=16), *_kept("dots", "vlm"), *_BLOCKS),
         "sample",
         0.55,
     ),
     "dit_g": Work(
-        training.prepare,
+        training.measure,
         DIT,
         (*_batches(main=32), *_kept("dots", "dit")),
         "sample",
         0.45,
     ),
     "stage2_7b": Work(
-        training.prepare,
+        training.measure,
         STAGE2,
         (
             *_batches(generate=16, edit=16, retrieve=32),
