@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -129,19 +130,56 @@ def test_assemble_onto_keeps_only_what_changed(bridge, folder):
     assert code == 2 and "nowhere" in err and not os.path.exists("lost")
 
 
-def test_ckpt_tells_whole_from_damaged(bridge):
-    small = ("train", "--config", "configs/latentumm.py:tiny")
-    assert bridge(*small, "--workdir", "run")[0] == 0
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory):
+    """A run of processes: one stopped by SIGTERM, and one that ends a step later.
+
+    Gives its folder, the step at which it was stopped, and both exit codes and outputs.
+    """
+    folder = tmp_path_factory.mktemp("interrupted")
+    command = [
+        *(sys.executable, "-m", "bridge_jax", "train", "--resume", "auto"),
+        *("--config", "configs/latentumm.py:tiny", "--workdir", "run"),
+        *("--simulate", "2"),
+        "--config.total_steps=100000",
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with open(folder / "log", "w") as file:
+        run = subprocess.Popen(command, cwd=folder, env=environment, stdout=file)
+        metrics = folder / "run" / "metrics.jsonl"
+        deadline = time.monotonic() + 300
+        while not (metrics.exists() and metrics.read_text()):
+            assert run.poll() is None and time.monotonic() < deadline
+            time.sleep(0.2)
+        run.terminate()
+        first = run.wait(timeout=120), (folder / "log").read_text()
+    step = max(int(p.name) for p in (folder / "run" / "checkpoints").iterdir())
+    command[-1] = f"--config.total_steps={step + 1}"
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return folder / "run", step, first, (done.returncode, done.stdout + done.stderr)
+
+
+def test_ckpt_tells_whole_from_damaged(bridge, interrupted):
+    folder, stopped, *_ = interrupted
+    shutil.copytree(folder, "run")
+    last = stopped + 1
     code, out, _ = bridge("ckpt", "list", "run")
-    assert code == 0 and out.splitlines()[-1].split()[0] == "4"
+    assert code == 0 and out.splitlines()[-1].split()[0] == f"{last}"
     assert out.splitlines()[-1].endswith("complete")
-    assert bridge("ckpt", "verify", "run")[1] == "step 4: whole\n"
-    target = max(Path("run/checkpoints/4").rglob("d/*"), key=os.path.getsize)
+    assert bridge("ckpt", "verify", "run")[1].splitlines()[-1] == f"step {last}: whole"
+    target = max(Path(f"run/checkpoints/{last}").rglob("d/*"), key=os.path.getsize)
     target.write_bytes(target.read_bytes()[:-1])
     with pytest.raises(SystemExit) as stopped:
         bridge("ckpt", "verify", "run")
     assert stopped.value.code == 1
-    code, _, err = bridge("export", "flax", "run", "out", "--step", "4")
+    code, _, err = bridge("export", "flax", "run", "out", "--step", f"{last}")
     assert code == 2 and "damaged" in err and not os.path.exists("out")
 
 
@@ -198,37 +236,12 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
     assert path.read_bytes() == b"before" and os.listdir(tmp_path) == ["out.png"]
 
 
-def test_train_stops_on_sigterm_and_resumes(tmp_path):
+def test_train_stops_on_sigterm_and_resumes(interrupted):
     """As a process: exit code 42, the state saved, and a second start goes on."""
-    command = [
-        *(sys.executable, "-m", "bridge_jax", "train", "--resume", "auto"),
-        *("--config", "configs/latentumm.py:tiny", "--workdir", "run"),
-        *("--simulate", "2"),
-        "--config.total_steps=100000",
-    ]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with open(tmp_path / "log", "w") as file:
-        run = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=file)
-        metrics = tmp_path / "run" / "metrics.jsonl"
-        deadline = time.monotonic() + 300
-        while not (metrics.exists() and metrics.read_text()):
-            assert run.poll() is None and time.monotonic() < deadline
-            time.sleep(0.2)
-        run.terminate()
-        assert run.wait(timeout=120) == 42
-    steps = sorted(int(p.name) for p in (tmp_path / "run" / "checkpoints").iterdir())
-    said = (tmp_path / "log").read_text()
-    assert f"step {steps[-1]} is saved" in said
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["mesh"]
-    command[-1] = f"--config.total_steps={steps[-1] + 1}"
-    done = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert f"resumed from step {steps[-1]}" in done.stdout
-    assert (tmp_path / "run" / "weights" / "model.safetensors").is_file()
+    run, step, (code, said), (second, more) = interrupted
+    assert code == 42
+    assert f"step {step} is saved" in said
+    assert json.loads((run / "config.json").read_text())["mesh"]
+    assert second == 0, more
+    assert f"resumed from step {step}" in more
+    assert (run / "weights" / "model.safetensors").is_file()
