@@ -95,7 +95,7 @@ def published(size, *names):
         if name not in ("vae", "projector", "retrieval"):
             config[name].update(dtype="bfloat16", remat="full", scan=True)
         if name in ("vlm", "dit"):
-            config[name].attention = "auto"  # splash on TPU
+            config[name].attention = "auto"  # splash on TPU, cuDNN on GPU
     if "vlm" in config:
         config.vlm.size = size
     if "projector" in config:

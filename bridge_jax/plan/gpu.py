@@ -1,7 +1,7 @@
 """GPU hosts that are not there, described to XLA (the extra `plan-gpu`).
 
-XLA's own planning is all that takes place: kernels are not tuned, and memory is counted
-by its buffer assignment.
+XLA's own planning is all that takes place: kernels are not tuned, memory is counted by
+its buffer assignment, and attention is XLA's, since cuDNN's needs the card.
 """
 
 import dataclasses
