@@ -56,4 +56,6 @@ def has_cudnn() -> bool:
     Kernels of cuDNN are chosen while a program is traced, which no GPU that is merely
     described (`plan`) can do.
     """
-    return jax.default_backend() == "gpu" and platform() not in ("cpu", "tpu")
+    if jax.default_backend() != "gpu" or platform() in ("cpu", "tpu"):
+        return False
+    return "rocm" not in jax.devices()[0].client.platform_version

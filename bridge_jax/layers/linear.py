@@ -125,7 +125,9 @@ class Embed(nn.Module):
     def attend(self, x: jax.Array) -> jax.Array:
         """Tied output head: x [..., features] -> float32 scores [..., vocab]."""
         flat = x.reshape(-1, self.features).astype(self.dtype)
-        scores = _scores(flat, self.embedding.astype(self.dtype))
+        table = self.embedding.astype(self.dtype)
+        product = _scores if table.dtype == jnp.float32 else _half_scores
+        scores = product(flat, table)
         if (scale := self._scale()) is not None:
             scores = scores * scale[None]
         return scores.reshape(*x.shape[:-1], self.num_embeddings)
@@ -137,28 +139,33 @@ class Embed(nn.Module):
         return self.get_variable("params", name)
 
 
-@jax.custom_vjp
 def _scores(x: jax.Array, table: jax.Array) -> jax.Array:
-    """x [N, D], table [V, D] -> float32 [N, V].
-
-    Gradients of scores come in float32, too; their products with `x` and `table` are
-    those of the two's own dtype, as everywhere else, or else the largest products of a
-    language model's backward pass would run at the speed of float32.
-    """
+    """x [N, D], table [V, D] -> float32 [N, V]."""
     return jnp.dot(x, table.T, preferred_element_type=jnp.float32)
 
 
-def _scores_kept(x: jax.Array, table: jax.Array) -> tuple[jax.Array, Any]:
+@jax.custom_vjp
+def _half_scores(x: jax.Array, table: jax.Array) -> jax.Array:
+    """The same of half precision, and its gradients by products of half precision.
+
+    Gradients of scores come in float32: their products with `x` and `table` would be of
+    float32, too, the largest of a language model's backward pass, and several times as
+    slow as all others.
+    """
+    return _scores(x, table)
+
+
+def _kept(x: jax.Array, table: jax.Array) -> tuple[jax.Array, Any]:
     return _scores(x, table), (x, table)
 
 
-def _scores_back(kept: Any, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _back(kept: Any, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, table = kept
     gradient = gradient.astype(x.dtype)
     return jnp.dot(gradient, table), jnp.dot(gradient.T, x)
 
 
-_scores.defvjp(_scores_kept, _scores_back)
+_half_scores.defvjp(_kept, _back)
 
 
 class Conv(nn.Module):
