@@ -59,3 +59,9 @@ def has_cudnn() -> bool:
     if jax.default_backend() != "gpu" or platform() in ("cpu", "tpu"):
         return False
     return "rocm" not in jax.devices()[0].client.platform_version
+
+
+def held() -> int | None:
+    """Bytes the first device has held at most; None where it does not tell (CPU)."""
+    told = jax.devices()[0].memory_stats()
+    return None if told is None else told.get("peak_bytes_in_use")

@@ -1,16 +1,17 @@
 """What this card gives: matrix products and memory, with nothing else on it."""
 
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from bridge_jax.bench.card import timing
+
 SIDES = (4096, 8192, 16384)  # of square products
 GIGABYTES = 4.0  # to copy
-ROUNDS, AT_ONCE = 7, 10
+ROUNDS = 3
 
 
 def measure(
@@ -46,14 +47,4 @@ def _random(shape: tuple[int, ...], dtype: Any, seed: int = 0) -> jax.Array:
 
 
 def _seconds(run: Callable[[], Any]) -> float:
-    """Of one run among several that follow each other; the median of rounds."""
-    jax.block_until_ready([run() for _ in range(2)])
-    rounds = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        last = None
-        for _ in range(AT_ONCE):
-            last = run()
-        jax.block_until_ready(last)
-        rounds.append((time.perf_counter() - began) / AT_ONCE)
-    return statistics.median(rounds)
+    return statistics.median(timing.rounds(run, ROUNDS))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bridge_jax.bench.card import fill, result, timing
-from bridge_jax.core import trees
+from bridge_jax.core import hardware, trees
 from bridge_jax.inference import decode
 from bridge_jax.models import build
 from bridge_jax.plan import abstract
@@ -53,7 +53,7 @@ def measure(model: Any, rows: int, rounds: int) -> result.Measured:
         flops=0.0,
         bytes=_weights(params, config) + _remembered(config, rows),
         items=rows,
-        peak=result.held(),
+        peak=hardware.held(),
         told={"different_tokens": len(np.unique(said))},
     )
 

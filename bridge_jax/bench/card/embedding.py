@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from bridge_jax.bench.card import fill, result, timing
-from bridge_jax.core import flops
+from bridge_jax.core import flops, hardware
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.inference import embed
 from bridge_jax.models import build
@@ -54,5 +54,5 @@ def measure(config: Any, modality: str, rounds: int) -> result.Measured:
         flops=flops.count(traced.jaxpr, ()).model,
         bytes=0.0,
         items=len(lengths),
-        peak=result.held(),
+        peak=hardware.held(),
     )

@@ -5,8 +5,6 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
@@ -37,9 +35,3 @@ class Measured:
         if self.bytes:
             return self.bytes / self.median / ceilings["memory"]
         return self.flops / self.median / ceilings["flops"]
-
-
-def held() -> int | None:
-    """Bytes that the first device has held at most."""
-    told = jax.devices()[0].memory_stats()
-    return None if told is None else told.get("peak_bytes_in_use")

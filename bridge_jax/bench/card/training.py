@@ -6,6 +6,7 @@ from typing import Any
 import jax
 
 from bridge_jax.bench.card import fill, result, timing
+from bridge_jax.core import hardware
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.plan import abstract
 from bridge_jax.train import meter, recipe, state
@@ -51,6 +52,6 @@ def measure(config: Any, rounds: int) -> result.Measured:
         flops=one.count.model,
         bytes=0.0,
         items=meter.samples(read),
-        peak=result.held(),
+        peak=hardware.held(),
         told={"first_loss": float(losses[0]), "last_loss": float(losses[-1])},
     )

@@ -9,7 +9,7 @@ import numpy as np
 from bridge_jax.bench.side_by_side.case import LEARNING_RATE, Side, Task
 from bridge_jax.checkpoint import weights_file
 from bridge_jax.convert import run
-from bridge_jax.core import memory, runtime, term
+from bridge_jax.core import hardware, memory, runtime, term
 from bridge_jax.core.types import Params
 from bridge_jax.models import build
 from bridge_jax.models.bundle import Bundle
@@ -53,10 +53,7 @@ def _kernels(part: Mapping[str, Any]) -> dict[str, str]:
     return {"attention": "auto"} if "attention" in part else {}
 
 
-def held() -> int | None:
-    """Bytes that the device held at most; None where it does not tell (CPUs)."""
-    told = jax.devices()[0].memory_stats()
-    return None if told is None else told.get("peak_bytes_in_use")
+held = hardware.held  # as the other side's, `peers/sides`
 
 
 def program(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
