@@ -1,8 +1,8 @@
 """The whole config of a run: what the file says and leaves out, and the overrides.
 
-Every field of `train.recipe.Config` and of a stream can be overridden on the command
-line, whether the file names it or not. A stream that is given another source keeps of
-its fields those that the other has, too:
+Every field of `train.recipe.Config`, of a stream, an objective or a part of the model can
+be overridden on the command line, whether the file names it or not. A stream that is
+given another source keeps of its fields those that the other has, too:
 
     --config.streams.main.source=conversations --config.streams.main.data=mine.jsonl
 """
@@ -15,14 +15,16 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from bridge_jax.core import config as config_lib
-from bridge_jax.data import pipeline
+from bridge_jax.data import pipeline, vocabulary
 from bridge_jax.data.cache import wishes
+from bridge_jax.models import build
+from bridge_jax.objectives import base
 from bridge_jax.sharding import mesh
 from bridge_jax.train import recipe
 
 _START = re.compile(r"--config\.init_from\.([\w/]+/[\w/]+)=")
 _SOURCE = re.compile(r"--config\.streams\.(\w+)\.source=(.+)")
-_STREAM = re.compile(r"--config\.streams\.(\w+)\.(\w+)")
+_FIELD = re.compile(r"--config\.((\w+)\.(\w+)\.[\w.]+)=")
 _GIVEN = ("processor", wishes.FIELD)  # by a run, and no config
 _OF_PIPELINE = ("source", "batch")  # fields of a stream that its Stream has not
 
@@ -42,38 +44,72 @@ def resolve(spec: str, overrides: Sequence[str]) -> ConfigDict:
         starts = [*config.model, *_below_parts(config.model, overrides)]
         _fill(config.init_from, dict.fromkeys(starts, ""))
         _fill(config.mesh, mesh.ONES | {mesh.DCN: mesh.ONES})
-        offered = _offer_fields(config.streams, overrides)
+        offered = _offer_fields(config, overrides)
     config_lib.override(config, overrides)
     with config.unlocked():
         started = {part: path for part, path in config.init_from.items() if path}
         config.init_from = ConfigDict(started)
-        for name, field in offered:
-            del config.streams[name][field]
+        for node, field in offered:
+            del node[field]
     return config
 
 
 def _offer_fields(
-    streams: ConfigDict, overrides: Sequence[str]
-) -> list[tuple[str, str]]:
-    """Give each stream all fields that it has, to be overridden.
+    config: ConfigDict, overrides: Sequence[str]
+) -> list[tuple[ConfigDict, str]]:
+    """Give streams, and what overrides name of the rest, all their fields to be set.
 
     Returns:
-      (stream, field) of those that nobody names and that shall go again, so that a
+      (group, field) of those that nobody names and that shall go again, so that a
       config says no more than was said.
     """
+    matches = [match for text in overrides if (match := _FIELD.match(text))]
+    named = [match[1] for match in matches]
     moved = dict(match.groups() for text in overrides if (match := _SOURCE.match(text)))
-    named = {match.groups() for text in overrides if (match := _STREAM.match(text))}
     offered = []
-    for name, stream in streams.items():
+    for name, stream in config.streams.items():
         if name in moved:
             stream.source = moved[name]
         fields = _defaults_of(pipeline.stream_class(name, stream))
         for field in [field for field in stream if name in moved]:
             if field not in fields and field not in _OF_PIPELINE:
                 del stream[field]
-        offered += [(name, field) for field in fields if field not in stream]
-        _fill(stream, fields)
-    return [one for one in offered if one not in named]
+        offered += _offer(stream, fields, f"streams.{name}", named)
+    for group, name in dict.fromkeys(match.group(2, 3) for match in matches):
+        if group in _FIELDS_OF and name in config[group]:
+            fields = _FIELDS_OF[group](name, config[group][name])
+            offered += _offer(config[group][name], fields, f"{group}.{name}", named)
+    return offered
+
+
+def _offer(
+    node: ConfigDict, fields: Mapping[str, Any], place: str, named: Sequence[str]
+) -> list[tuple[ConfigDict, str]]:
+    """Add what `node` lacks; gives back what of that none of `named` is or is below."""
+    offered = []
+    for field, value in fields.items():
+        here = f"{place}.{field}"
+        if field not in node:
+            group = isinstance(value, Mapping)
+            node[field] = ConfigDict() if group else value
+            if not any(f"{one}.".startswith(f"{here}.") for one in named):
+                offered.append((node, field))
+        if isinstance(value, Mapping) and isinstance(node[field], ConfigDict):
+            offered += _offer(node[field], value, here, named)
+    return offered
+
+
+def _of_part(name: str, given: ConfigDict) -> dict[str, Any]:
+    """Fields of a part of the model, those of its size, groups as dicts."""
+    made = build.build(vocabulary.resolved({name: given}))
+    return dataclasses.asdict(made[name].config)
+
+
+def _of_objective(label: str, given: ConfigDict) -> dict[str, Any]:
+    return dataclasses.asdict(base.load({label: given})[label])
+
+
+_FIELDS_OF = {"model": _of_part, "objectives": _of_objective}
 
 
 def _defaults_of(cls: type) -> dict[str, Any]:

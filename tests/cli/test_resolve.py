@@ -4,6 +4,7 @@ import pytest
 
 from bridge_jax.cli import resolve
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.train import recipe
 
 CONFIG = "configs/shapes_stage1.py"
 MAIN = "--config.streams.main"
@@ -34,3 +35,44 @@ def test_mistakes_are_told_with_the_names_there_are():
         streams(f"{MAIN}.source=conversation")
     with pytest.raises(BridgeError, match=r"streams.main.dat' .did you mean 'data'"):
         streams(f"{MAIN}.source=images", f"{MAIN}.dat=x")
+
+
+def test_any_field_of_an_objective_can_be_set_and_no_other_appears():
+    before = resolve.resolve(CONFIG, ())
+    after = resolve.resolve(CONFIG, ["--config.objectives.sft.blocks=4"])
+    assert "blocks" not in before.objectives.sft
+    assert dict(after.objectives.sft) == {**before.objectives.sft, "blocks": 4}
+    assert after.model == before.model
+
+
+def test_any_field_of_a_part_can_be_set_and_no_other_appears():
+    given = ["--config.model.vlm.vision.depth=3", "--config.model.vlm.eps=1e-5"]
+    before = resolve.resolve(CONFIG, ())
+    after = resolve.resolve(CONFIG, given)
+    assert "vision" not in before.model.vlm
+    told = before.model.vlm.to_dict() | {"vision": {"depth": 3}, "eps": 1e-5}
+    assert after.model.vlm.to_dict() == told
+    [part] = recipe.make(after).bundle.parts.values()
+    assert part.config.vision.depth == 3
+
+
+def test_groups_that_a_file_begins_are_filled_up():
+    given = ["--config.model.vlm.langbridge.form=softmax"]
+    after = resolve.resolve("configs/shapes_langbridge.py:adapter-qwen2", given)
+    assert set(after.model.vlm.langbridge) == {"vision", "vocab", "form"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("objectives.sft.block=4", r"objectives.sft.block' .did you mean 'blocks'"),
+        ("model.vlm.layer=4", r"model.vlm.layer' .did you mean 'layers'"),
+        ("model.vlm.vision.dept=4", r"vision.dept' .did you mean 'depth'"),
+        ("model.vlm.vision.depth=x", "model.vlm.vision.depth is int, got 'x'"),
+        ("model.vlm.vision=3", "is a group of keys"),
+        ("objectives.stf.blocks=4", r"objectives.stf' .did you mean 'sft'"),
+    ],
+)
+def test_mistakes_in_parts_and_objectives(text, told):
+    with pytest.raises(BridgeError, match=told):
+        resolve.resolve(CONFIG, [f"--config.{text}"])
