@@ -42,7 +42,7 @@ def get_config(variant=""):
                     **PICTURE,
                 )
             ),
-            objectives=dict(sft=dict(weight=1.0, blocks=1)),
+            objectives=dict(sft=dict(weight=1.0)),
             optim=dict(
                 learning_rate=2e-5,
                 schedule="cosine",

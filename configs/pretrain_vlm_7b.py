@@ -32,7 +32,7 @@ def get_config(variant=""):
                     pictures=2,
                 )
             ),
-            objectives=dict(sft=dict(weight=1.0, blocks=1)),
+            objectives=dict(sft=dict(weight=1.0)),
             optim=dict(
                 learning_rate=5e-5,
                 schedule="cosine",

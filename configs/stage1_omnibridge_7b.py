@@ -29,7 +29,7 @@ def get_config(variant=""):
                     source="shapes_instruct", batch=256, length=1024, **common.IMAGE
                 )
             ),
-            objectives=dict(sft=dict(weight=1.0, blocks=1)),
+            objectives=dict(sft=dict(weight=1.0)),
             optim=dict(
                 learning_rate=1e-5,
                 schedule="cosine",

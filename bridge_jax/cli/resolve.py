@@ -30,7 +30,7 @@ _OF_PIPELINE = ("source", "batch")  # fields of a stream that its Stream has not
 
 
 def resolve(spec: str, overrides: Sequence[str]) -> ConfigDict:
-    """The config of "path.py[:variant]" with defaults filled in, then overridden.
+    """The config of "path.py[:variant][,key=value...]", filled in, then overridden.
 
     `init_from` takes any part of the model, or a path below one; what is overridden
     with nothing starts fresh.
@@ -38,7 +38,9 @@ def resolve(spec: str, overrides: Sequence[str]) -> ConfigDict:
     Raises:
       BridgeError: see `core.config.load`.
     """
-    config = config_lib.load(spec)
+    head, inline = config_lib.split(spec)
+    config = config_lib.load(head)
+    overrides = [*(_as_override(text) for text in inline), *overrides]
     with config.unlocked():
         _fill(config, _defaults())
         starts = [*config.model, *_below_parts(config.model, overrides)]
@@ -52,6 +54,10 @@ def resolve(spec: str, overrides: Sequence[str]) -> ConfigDict:
         for node, field in offered:
             del node[field]
     return config
+
+
+def _as_override(text: str) -> str:
+    return f"--config.{text.removeprefix('config.')}"
 
 
 def _offer_fields(

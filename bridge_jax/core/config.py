@@ -34,10 +34,8 @@ def load(spec: str, overrides: Sequence[str] = ()) -> ConfigDict:
     Raises:
       BridgeError: no such file or variant; every unknown key and wrong type at once.
     """
-    head, *inline = _split_commas(spec)
+    head, inline = split(spec)
     path, _, variant = head.partition(":")
-    if "=" in variant:
-        variant, inline = "", [variant, *inline]
     module = _import(path)
     known = getattr(module, "VARIANTS", None)
     if known is not None and variant and variant not in known:
@@ -48,6 +46,13 @@ def load(spec: str, overrides: Sequence[str] = ()) -> ConfigDict:
     config = module.get_config(variant)
     override(config, [*inline, *overrides])
     return config
+
+
+def split(spec: str) -> tuple[str, list[str]]:
+    """ "path.py:variant" and the "key=value"s that follow it."""
+    head, *inline = _split_commas(spec)
+    path, _, variant = head.partition(":")
+    return (path, [variant, *inline]) if "=" in variant else (head, inline)
 
 
 def override(config: ConfigDict, assignments: Iterable[str]) -> None:

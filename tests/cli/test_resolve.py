@@ -56,6 +56,12 @@ def test_any_field_of_a_part_can_be_set_and_no_other_appears():
     assert part.config.vision.depth == 3
 
 
+def test_what_follows_a_comma_is_an_override_like_any_other():
+    given = ["--config.objectives.sft.blocks=4", "--config.total_steps=7"]
+    inline = f"{CONFIG},objectives.sft.blocks=4,config.total_steps=7"
+    assert resolve.resolve(inline, ()) == resolve.resolve(CONFIG, given)
+
+
 def test_groups_that_a_file_begins_are_filled_up():
     given = ["--config.model.vlm.langbridge.form=softmax"]
     after = resolve.resolve("configs/shapes_langbridge.py:adapter-qwen2", given)
