@@ -1,8 +1,8 @@
 """The whole config of a run: what the file says and leaves out, and the overrides.
 
-Every field of `train.recipe.Config`, of a stream, an objective or a part of the model can
-be overridden on the command line, whether the file names it or not. A stream that is
-given another source keeps of its fields those that the other has, too:
+Every field of `train.recipe.Config`, of a stream, an objective or a part of the model
+can be overridden on the command line, whether the file names it or not. A stream that
+is given another source keeps of its fields those that the other has, too:
 
     --config.streams.main.source=conversations --config.streams.main.data=mine.jsonl
 """
