@@ -23,7 +23,7 @@ from bridge_jax.bench.card import (
     training,
     works,
 )
-from bridge_jax.cli import bench, main, resolve
+from bridge_jax.cli import main, resolve
 from bridge_jax.core.errors import BridgeError
 
 STAGE1 = "configs/stage1_omnibridge_7b.py:tiny"
@@ -196,6 +196,16 @@ def test_what_is_known_is_not_measured_again(few, tmp_path, capsys):
     assert json.loads(file.read_text())["slow"]["date"]
 
 
+def test_with_other_changes_it_is_measured_again(few, tmp_path):
+    file = tmp_path / "card.json"
+    config = types.SimpleNamespace(to_json=lambda: "{}")
+    for changes in ((), ("--config.a=1",), ("--config.a=1",)):
+        report = suite.run({"quick": config}, changes, file)
+        assert report["quick"]["changes"] == list(changes)
+    found = [name for what, name in few if what == "measure"]
+    assert found == ["ceilings", "quick", "quick"]
+
+
 def test_each_has_the_card_to_itself(few):
     config = types.SimpleNamespace(to_json=lambda: "{}")
     suite.run({"quick": config, "slow": config})
@@ -249,8 +259,3 @@ def test_a_process_tells_one_line(monkeypatch, few):
     process.main("quick", 3, io.StringIO('{"a": 7}\n'), out)
     [line] = out.getvalue().splitlines()
     assert table.measured(json.loads(line)) == measured(items=7, compile=3.0)
-
-
-def test_the_suite_is_one_of_bench():
-    assert "card" in bench.SUITES
-    assert np.all([name.isidentifier() for name in works.WORKS])
