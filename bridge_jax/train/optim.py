@@ -6,13 +6,12 @@ from typing import Any, Literal
 
 import jax
 import optax
-import optax.contrib
 
 from bridge_jax.core import trees
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
+from bridge_jax.train import muon, steady
 from bridge_jax.train import spikes as spikes_lib
-from bridge_jax.train import steady
 
 Patterns = tuple[tuple[str, float], ...]
 
@@ -151,10 +150,7 @@ def _muon(config: OptimConfig) -> optax.GradientTransformation:
     vectors are no maps from one space to another: orthogonalising them means nothing.
     """
     orthogonalised = optax.chain(
-        optax.contrib.scale_by_muon(
-            beta=config.momentum,
-            weight_dimension_numbers=lambda kernels: jax.tree.map(_in_out, kernels),
-        ),
+        muon.scale_by_muon(config.momentum),
         optax.stateless(lambda updates, _: jax.tree.map(_sized_as_adam, updates)),
     )
 
@@ -168,13 +164,6 @@ def _muon(config: OptimConfig) -> optax.GradientTransformation:
             "adam": steady.adam(config.b1, config.b2, config.eps),
         },
         lambda params: trees.map_paths(label, params),
-    )
-
-
-def _in_out(kernel: Any) -> optax.contrib.MuonDimensionNumbers:
-    """A kernel [..., out] as a matrix: everything before the last axis reaches in."""
-    return optax.contrib.MuonDimensionNumbers(
-        reduction_axis=tuple(range(kernel.ndim - 1)), output_axis=kernel.ndim - 1
     )
 
 

@@ -1,0 +1,65 @@
+"""Stacks of kernels get what each would get alone."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import optax.contrib
+import pytest
+
+from bridge_jax.train import muon
+
+SHAPES = {
+    "layer_0": {"q": (6, 4), "convolution": (3, 3, 2, 5)},
+    "layer_1": {"q": (6, 4), "gate": (4, 9)},
+    "layer_2": {"q": (6, 4), "gate": (4, 8)},
+}
+
+
+@pytest.fixture
+def kernels():
+    draw = np.random.default_rng(0)
+    return {
+        layer: {
+            name: {"kernel": jnp.asarray(draw.normal(size=shape), jnp.float32)}
+            for name, shape in named.items()
+        }
+        for layer, named in SHAPES.items()
+    }
+
+
+def alone(kernel):
+    return optax.contrib.MuonDimensionNumbers(
+        tuple(range(kernel.ndim - 1)), kernel.ndim - 1
+    )
+
+
+@pytest.mark.parametrize("largest", [999, 48, 1])
+def test_it_is_optaxs_rule(kernels, largest, monkeypatch):
+    monkeypatch.setattr(muon, "LARGEST_STACK", largest)
+    mine = muon.scale_by_muon(0.9)
+    theirs = optax.contrib.scale_by_muon(
+        beta=0.9, weight_dimension_numbers=lambda tree: jax.tree.map(alone, tree)
+    )
+    one, two = mine.init(kernels), theirs.init(kernels)
+    for step in range(3):
+        gradients = jax.tree.map(jnp.cos, optax.tree.scale(step + 9, kernels))
+        made, one = mine.update(gradients, one)
+        wanted, two = theirs.update(gradients, two)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+            (made, one.mu),
+            (wanted, two.mu),
+        )
+
+
+def products(kernels, largest, monkeypatch):
+    monkeypatch.setattr(muon, "LARGEST_STACK", largest)
+    lowered = jax.jit(lambda tree: muon.orthogonalised(tree)).lower(kernels)
+    return lowered.compile().as_text().count(" dot(")
+
+
+def test_kernels_of_one_role_share_their_products(kernels, monkeypatch):
+    each = products(kernels, 1, monkeypatch) // 6
+    assert each > 0
+    assert products(kernels, 99, monkeypatch) == 4 * each
