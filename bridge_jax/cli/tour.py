@@ -65,12 +65,13 @@ TINY = Plan(
     stage1=f"{LIVE.stage1}{FEW},streams.main.batch=8",
     stage2=f"{LIVE.stage2}{FEW}",
     pictures=1,
+    # As many of each as the first look has, or sample pictures: their programs serve.
     options={
-        "questions": 8,
+        "questions": 16,
         "prompts_per_tag": 1,
         "images_per_prompt": 2,
-        "edits": 6,
-        "scenes": 16,
+        "edits": 4,
+        "scenes": 32,
         "steps": 2,
     },
 )

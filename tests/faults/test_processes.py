@@ -142,7 +142,7 @@ def test_the_losses_of_a_global_batch_are_those_of_one_device(
 
     Eight devices of one process are tests/e2e's.
     """
-    losses, _ = processes.run(tmp_path / "run", 4, 2, 1, start=start, **GLOBAL)
+    losses, _ = processes.run(tmp_path / "run", 2, 4, 1, start=start, **GLOBAL)
     names = [name for name in one_device[1] if name.split("/")[0] in OBJECTIVES]
     assert {name.split("/")[0] for name in names} == {*OBJECTIVES}
     for name in names:
