@@ -1,9 +1,11 @@
+import compilations
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 import toy
 
-from bridge_jax.checkpoint import manager
+from bridge_jax.checkpoint import hashed_arrays, manager
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.train import loop, optim, state
 
@@ -62,3 +64,24 @@ def test_another_shape_names_the_first_few(tmp_path):
     assert "first/kernel is [8, 16], wanted [8, 99]" in text
     assert "missing third/kernel" in text
     found.close()
+
+
+def test_small_arrays_are_written_whole(tmp_path, monkeypatch):
+    """A part of an array takes a program to cut it, and small arrays have many shapes.
+
+    All arrays are whole on all eight devices.
+    """
+    state, _ = toy.fresh(toy.layout(8), optim.OptimConfig())
+
+    def compiled(folder, least):
+        monkeypatch.setattr(hashed_arrays, "SMALLEST_PART", least)
+        jax.clear_caches()
+        with (
+            compilations.heard() as seen,
+            ocp.Checkpointer(hashed_arrays.Handler()) as saver,
+        ):
+            saver.save(folder, args=hashed_arrays.Save(state.params))
+        return len(seen)
+
+    assert compiled(tmp_path / "whole", hashed_arrays.SMALLEST_PART) == 0
+    assert compiled(tmp_path / "parts", 1) > 0

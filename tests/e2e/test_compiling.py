@@ -3,33 +3,16 @@
 It reports and saves after every step: what that compiles belongs to the first.
 """
 
-import contextlib
 import importlib
 
+import compilations
 import jax
 import miniature
 import pytest
 
 from bridge_jax.train import recipe as recipe_lib
 
-COMPILED = "/jax/core/compile/backend_compile_duration"  # also where a cache has it
 STEPS = 4
-
-
-@contextlib.contextmanager
-def compilations():
-    """A list that grows by one with every program that jax compiles."""
-    seen = []
-
-    def heard(event, seconds, **_):
-        if event == COMPILED:
-            seen.append(seconds)
-
-    jax.monitoring.register_event_duration_secs_listener(heard)
-    try:
-        yield seen
-    finally:
-        jax.monitoring.unregister_event_duration_listener(heard)
 
 
 class AfterEach:
@@ -76,7 +59,7 @@ def run(config, workdir):
         # Muon's many products take long to compile.
         config.optim.name = "adamw"
     entry = importlib.import_module(f"bridge_jax.train.{config.entry}")
-    with compilations() as seen:
+    with compilations.heard() as seen:
         hook = AfterEach(seen)
         entry.run(config, workdir, hooks=(hook,))
     return hook.count
