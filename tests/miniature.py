@@ -4,7 +4,6 @@ Widths are tiny and depths are 1 or 2; everything else (tokenizers, lengths, pic
 and latent sizes) is as in the tiny world, so streams and stages run unchanged.
 """
 
-import jax
 import numpy as np
 
 from bridge_jax.checkpoint import weights_file
@@ -90,7 +89,7 @@ def bundle(*names):
 def params(bundle, seed=0):
     """Random parameters without compiling an initialiser."""
     draw = np.random.default_rng(seed)
-    shapes = jax.eval_shape(lambda: place.unbox(bundle.init(0)))
+    shapes = place.unbox(bundle.abstract())
 
     def one(path, leaf):
         if path.endswith("scale"):

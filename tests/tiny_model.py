@@ -32,7 +32,7 @@ def write(
     """
     chosen = {name: table[name] for name in parts or table}
     bundle = build.build(chosen)
-    shapes = place.unbox(jax.eval_shape(bundle.init, 0))
+    shapes = place.unbox(bundle.abstract())
     generator = np.random.default_rng(seed)
 
     def draw(path: str, leaf: jax.ShapeDtypeStruct) -> np.ndarray:

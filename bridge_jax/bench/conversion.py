@@ -11,7 +11,6 @@ import sys
 import time
 from pathlib import Path
 
-import jax
 import ml_dtypes
 import numpy as np
 
@@ -110,7 +109,7 @@ def markdown(runs: list[Run]) -> str:
 def _make(folder: Path, overrides: dict) -> int:
     """Our layout with random bits in bfloat16; the bytes of its tensors."""
     bundle = build.build({"vlm": {"family": "qwen2_vl", **overrides}})
-    shapes = trees.flatten(place.unbox(jax.eval_shape(bundle.init, 0)))
+    shapes = trees.flatten(place.unbox(bundle.abstract()))
     specs = {path: ("BF16", tuple(leaf.shape)) for path, leaf in shapes.items()}
     folder.mkdir()
     draw = np.random.default_rng(0)

@@ -8,6 +8,7 @@ its config.json, tensors and parts it lacks are those of its folder stage0.
 """
 
 import dataclasses
+import functools
 import json
 import os
 import re
@@ -47,11 +48,18 @@ class WeightsFile(Mapping):
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self.shapes:
             raise KeyError(name)
-        with safetensors.safe_open(self.path, framework="np") as file:
-            own = file.keys()
-            if self.base is None or name in own:
-                return file.get_tensor(name)
+        if self.base is None or name in self._own:
+            return self._file.get_tensor(name)
         return self.base[name]
+
+    @functools.cached_property
+    def _file(self) -> Any:
+        """Opened once: to open it is to read what it says of all its tensors."""
+        return safetensors.safe_open(self.path, framework="np")
+
+    @functools.cached_property
+    def _own(self) -> frozenset[str]:
+        return frozenset(self._file.keys())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.shapes)

@@ -46,7 +46,7 @@ def load(
     model = form.read(run.read_about(form, source), found.shapes)
     moves, _ = plan.importing(form, model, found)
     bundle = build.build(model)
-    shardings = trees.flatten(layout.shardings(jax.eval_shape(bundle.init, 0)))
+    shardings = trees.flatten(layout.shardings(bundle.abstract()))
     flat = {
         move.target: _array(move, found, shardings[move.target], dtype, on_read)
         for move in moves

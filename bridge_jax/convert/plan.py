@@ -56,7 +56,7 @@ def named(name: str) -> ModuleType:
 
 def shapes(model: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """path -> shape of every parameter of a model's description."""
-    boxed = jax.eval_shape(build.build(model).init, 0)
+    boxed = build.build(model).abstract()
     flat = trees.flatten(jax.tree.map(_value, boxed, is_leaf=_is_box))
     return {path: tuple(leaf.shape) for path, leaf in flat.items()}
 

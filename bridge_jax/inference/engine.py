@@ -50,7 +50,7 @@ class Engine:
     @functools.cached_property
     def boxed(self) -> Params:
         """Abstract parameters with their logical axis names."""
-        return jax.eval_shape(self.bundle.init, 0)
+        return self.bundle.abstract()
 
     def need(self, task: str, *parts: str) -> None:
         """Raises BridgeError, naming what is missing, unless the bundle has `parts`."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from bridge_jax.core import rng
 from bridge_jax.core.errors import BridgeError
@@ -62,6 +63,13 @@ class Bundle:
         key = rng.stream(seed, f"init/{name}")
         return part.module.init(key, **part.example)["params"]
 
+    def abstract(self) -> dict[str, Any]:
+        """What `init` makes in shapes alone, {part: boxed ShapeDtypeStructs}.
+
+        Each part is traced once a process, which takes up to seconds.
+        """
+        return {name: _copy(_abstract(part)) for name, part in self.parts.items()}
+
     def apply(self, name: str, params: Mapping[str, Any], *args, **kwargs) -> Any:
         """Call one part with its own slice of the parameter tree.
 
@@ -76,3 +84,25 @@ class Bundle:
             name: {"family": part.family, **dataclasses.asdict(part.config)}
             for name, part in self.parts.items()
         }
+
+
+_ABSTRACT: dict[Any, Any] = {}
+
+
+def _abstract(part: Part) -> Any:
+    key = type(part.module), repr(part.config), repr(_shapes(part.example))
+    if key not in _ABSTRACT:
+        made = jax.eval_shape(
+            lambda: part.module.init(jax.random.key(0), **part.example)
+        )
+        _ABSTRACT[key] = made["params"]
+    return _ABSTRACT[key]
+
+
+def _shapes(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf)), tree)
+
+
+def _copy(tree: Any) -> Any:
+    """The same leaves in containers of their own."""
+    return jax.tree.map(lambda leaf: leaf, tree)

@@ -18,7 +18,7 @@ from bridge_jax.train import state as state_lib
 
 def params(recipe: recipe_lib.Recipe) -> Any:
     """ShapeDtypeStructs of all parameters where they would lie, adapters too."""
-    boxed = jax.eval_shape(recipe.bundle.init, 0)
+    boxed = recipe.bundle.abstract()
     adapters = recipe.config.lora
     if adapters.rank:
 
@@ -32,7 +32,7 @@ def params(recipe: recipe_lib.Recipe) -> Any:
 
 def whole(bundle: bundle_lib.Bundle, layout: place.Layout) -> Any:
     """The same of a model that is used and not trained."""
-    return _placed(jax.eval_shape(bundle.init, 0), layout)
+    return _placed(bundle.abstract(), layout)
 
 
 def _placed(boxed: Any, layout: place.Layout) -> Any:

@@ -52,7 +52,7 @@ class Start:
         Raises:
           BridgeError: files or patterns that do not fit the model.
         """
-        boxed = jax.eval_shape(bundle.init, self.seed)
+        boxed = bundle.abstract()
         params = {
             name: self._part(name, boxed[name], bundle, layout) for name in bundle.parts
         }

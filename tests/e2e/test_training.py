@@ -110,7 +110,7 @@ def test_what_trains_is_there_where_nobody_runs_it(spec):
     """A pattern that matches no parameter, or all frozen, is refused."""
     config = miniature.config(spec)
     recipe = recipe_lib.make(config)
-    shapes = place.unbox(jax.eval_shape(recipe.bundle.init, 0))
+    shapes = place.unbox(recipe.bundle.abstract())
     rule = optim.make(recipe.config.optim, shapes, recipe.config.total_steps)
     assert any(jax.tree.leaves(rule.trainable))
 
@@ -134,7 +134,7 @@ def test_the_stages_freeze_what_they_should():
     one = miniature.config("configs/shapes_stage1.py").optim.trainable
     two = miniature.config("configs/shapes_stage2.py").optim.trainable
     three = miniature.config("configs/shapes_stage2.py:adaption").optim.trainable
-    shapes = jax.eval_shape(miniature.bundle().init, 0)
+    shapes = miniature.bundle().abstract()
     params = {name: {"kernel": 0} for name in shapes}
     params["vlm"] = {"vision": {"a": 0}, "llm": {"a": 0}}
     params["aligner"]["query_tokens"] = 0

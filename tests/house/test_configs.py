@@ -90,7 +90,7 @@ _TRACED = set()
 
 
 def traces(recipe, batch, whole):
-    params = place.unbox(jax.eval_shape(recipe.bundle.init, 0))
+    params = place.unbox(recipe.bundle.abstract())
 
     def loss(params):
         streams = rng.Streams(jnp.uint32(0), jnp.int32(0))
@@ -120,7 +120,7 @@ def test_an_unknown_key_is_an_error(name, variant):
 def published() -> dict[str, float]:
     """Part -> parameters of the published model, in billions; nothing is allocated."""
     bundle = build.build(common.PUBLISHED)
-    shapes = place.unbox(jax.eval_shape(bundle.init, 0))
+    shapes = place.unbox(bundle.abstract())
     return {
         name: sum(leaf.size for leaf in jax.tree.leaves(part)) / BILLION
         for name, part in shapes.items()

@@ -77,7 +77,7 @@ PARTS = {
 
 def random_params(bundle, seed=0):
     """Host parameters, all random: fresh output layers are zero, and draw grey."""
-    shapes = jax.eval_shape(bundle.init, 0)
+    shapes = bundle.abstract()
 
     def one(path, leaf):
         draw = np.random.default_rng([seed, zlib.crc32(path.encode())])

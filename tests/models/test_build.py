@@ -24,10 +24,26 @@ def test_a_description_survives_json(table):
 
 def test_every_part_initialises_with_names():
     bundle = miniature.bundle()
-    shapes = jax.eval_shape(bundle.init, 0)
+    shapes = bundle.abstract()
     assert shapes.keys() == common.TINY.keys()
     for part in shapes.values():
         assert jax.tree.leaves(part)
+    assert jax.tree.all(
+        jax.tree.map(lambda a, b: a == b, shapes, jax.eval_shape(bundle.init, 0))
+    )
+
+
+def test_shapes_are_traced_once_and_are_nobodys_to_change():
+    first, second = (miniature.bundle("projector").abstract() for _ in range(2))
+    kept = list(zip(*map(jax.tree.leaves, (first, second)), strict=True))
+    assert kept and all(one is two for one, two in kept)
+    first["projector"].clear()
+    assert second["projector"] and miniature.bundle("projector").abstract() == second
+    # Nor are they another config's.
+    wide = miniature.config("configs/shapes_stage2.py:tiny").model["projector"]
+    wide["hidden"] *= 2
+    other = build.build({"projector": wide}).abstract()
+    assert other != second
 
 
 def test_overrides_reach_into_groups():

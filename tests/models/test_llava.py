@@ -171,7 +171,7 @@ def test_a_cache_continues_a_prompt_with_a_picture():
 @pytest.mark.parametrize("size", config_lib.SIZES)
 def test_every_size_traces(size):
     bundle = build.build({"vlm": {"family": "llava", "size": size}})
-    shapes = place.unbox(jax.eval_shape(bundle.init, 0))["vlm"]
+    shapes = place.unbox(bundle.abstract())["vlm"]
     assert shapes.keys() == {"vision", "connector", "llm"}
     again = build.build(bundle.description())
     assert again.description() == bundle.description()

@@ -229,7 +229,7 @@ def test_painting_counts_every_step(eight):
     _, _, painting = fit.plans(config, "stage2", eight, "sampling")
     bundle = build.build(miniature.config("configs/shapes_stage2.py:tiny").model)
     dit = bundle["dit"]
-    params = place.unbox(jax.eval_shape(bundle.init, 0))
+    params = place.unbox(bundle.abstract())
 
     def once(params):
         condition = bundle.apply(

@@ -51,7 +51,7 @@ class Axis:
 def _params(bundle: Bundle) -> Any:
     """Random ones, without compiling an initialiser: no time depends on values."""
     draw = np.random.default_rng(0)
-    shapes = jax.eval_shape(lambda: place.unbox(bundle.init(0)))
+    shapes = place.unbox(bundle.abstract())
     return jax.tree.map(
         lambda leaf: (0.02 * draw.standard_normal(leaf.shape)).astype(leaf.dtype),
         shapes,

@@ -44,7 +44,7 @@ def load(
     }
     bundle = build.build(build.in_dtype(model, task.dtype))
     params = jax.tree.map(np.asarray, weights_file.load(target))
-    boxed = jax.eval_shape(bundle.init, 0)
+    boxed = bundle.abstract()
     return bundle, place.put_params(layout(), params, boxed)
 
 
