@@ -58,6 +58,8 @@ class Trained:
     def __init__(self, spec, workdir):
         start = workdir.with_name("start")
         self.config = miniature.started(miniature.config(spec), start)
+        if spec == STAGE2:  # on a mesh with all its axes
+            self.config.update(mesh=CUT, rules="fsdp_tp_sp", log_every=1)
         self.workdir = workdir
         recipe = recipe_lib.make(self.config)
         self.before = jax.tree.map(np.array, recipe.fresh_params())
@@ -81,8 +83,9 @@ def trained(request, tmp_path_factory):
     return _MADE[spec]
 
 
-every_recipe = pytest.mark.parametrize("trained", list(tiny_specs()), indirect=True)
 STAGE2 = "configs/shapes_stage2.py:tiny"
+CUT = {"data": 2, "fsdp": 1, "sequence": 2, "tensor": 2}
+every_recipe = pytest.mark.parametrize("trained", list(tiny_specs()), indirect=True)
 
 
 @every_recipe
@@ -171,16 +174,13 @@ def test_an_interrupted_stage_2_resumes_bit_for_bit(trained, tmp_path):
         jax.tree.map(np.testing.assert_array_equal, plain(one), plain(two))
 
 
-def stepper(spec, start, devices, mesh=None, rules="fsdp_tp", **optimizer):
+def stepper(spec, start, devices, **optimizer):
     """(step, state, batches) of a recipe on so many devices.
 
     It starts from parameters that are written to `start`.
     """
     config = miniature.started(miniature.config(spec), start)
     config.optim.update(optimizer)
-    config.rules = rules
-    if mesh is not None:
-        config.mesh = mesh
     recipe = recipe_lib.make(config, jax.devices()[:devices])
     params = recipe.fresh_params()
     rule = optim.make(recipe.config.optim, params, recipe.config.total_steps)
@@ -190,35 +190,40 @@ def stepper(spec, start, devices, mesh=None, rules="fsdp_tp", **optimizer):
 
 
 def losses(step, now, batches, count):
-    """Every term's mean at each step, and the last state."""
+    """Every term's mean at each step."""
     seen = []
     for _ in range(count):
         now, figures = step(now, step.layout.put_batch(next(batches)))
         seen.append({k: float(a) / max(float(b), 1.0) for k, (a, b) in figures.items()})
-    return seen, now
+    return seen
 
 
-CUT = {"data": 2, "fsdp": 1, "sequence": 2, "tensor": 2}
-
-
-@pytest.mark.parametrize(
-    ("spec", "mesh", "rules"),
-    [
-        ("configs/shapes_stage1.py:tiny", None, "fsdp_tp"),
-        # Sharded parameters of stage 2: also in tests/faults, over processes.
-        (STAGE2, CUT, "fsdp_tp_sp"),
-    ],
-)
-def test_one_device_computes_what_eight_do(spec, mesh, rules, tmp_path):
-    """Muon's many products, which take long to compile, are tests/train's."""
-    terms = list(miniature.config(spec).objectives)
-    start = tmp_path / "start"
-    one, _ = losses(*stepper(spec, start, 1, name="adamw"), 2)
-    eight, _ = losses(*stepper(spec, start, 8, mesh, rules, name="adamw"), 2)
-    for name in ("loss", *terms, "gradient_norm"):
+def same_losses(spec, one, eight):
+    for name in ("loss", *miniature.config(spec).objectives, "gradient_norm"):
         first, second = ([step[name] for step in run] for run in (one, eight))
         np.testing.assert_allclose(second, first, rtol=1e-5, err_msg=name)
         assert first[0] > 0
+
+
+def test_one_device_computes_what_eight_do(tmp_path):
+    spec = "configs/shapes_stage1.py:tiny"
+    runs = [losses(*stepper(spec, tmp_path / "start", n), 2) for n in (1, 8)]
+    same_losses(spec, *runs)
+
+
+@pytest.mark.parametrize("trained", [STAGE2], indirect=True)
+def test_one_device_computes_what_the_run_on_eight_did(trained, tmp_path):
+    """With data, a sequence and matrices cut over devices.
+
+    Sharded parameters of stage 2: tests/faults, over processes.
+    """
+    lines = (trained.workdir / "metrics.jsonl").read_text().splitlines()
+    eight = [json.loads(line) for line in lines[:2]]
+    assert [record["step"] for record in eight] == [1, 2]
+    meshes = [leaf.sharding.mesh for leaf in jax.tree.leaves(trained.state.params)]
+    assert {dict(mesh.shape) == CUT for mesh in meshes} == {True}
+    one = losses(*stepper(STAGE2, tmp_path / "start", 1), 2)
+    same_losses(STAGE2, one, eight)
 
 
 def test_a_batch_can_be_learnt_by_heart(tmp_path):

@@ -14,9 +14,9 @@ from bridge_jax.checkpoint import manifest
 
 STEPS = 6
 STAGE2 = "configs/shapes_stage2.py:tiny"
-# Those that see more of the batch than one row; the others would only take longer.
-OBJECTIVES = ("semantic", "contrastive")
-# What they look at: each process compiles all there is.
+# The one that compares rows with each other; the others would only take longer.
+OBJECTIVES = ("contrastive",)
+# What it looks at, and the aligner's start: each process compiles all there is.
 PARTS = ("vlm", "projector", "aligner", "retrieval", "mt5")
 GLOBAL = {"config": STAGE2, "objectives": OBJECTIVES, "parts": PARTS}
 COMPARED = ("loss", "fit", "size", "gradient_norm", "learning_rate")
