@@ -1,8 +1,8 @@
 """Muon: Nesterov momentum whose matrices are orthogonalised, many at a time.
 
-Newton-Schulz's iterations are fifteen products a matrix. Kernels of one role ("q/kernel"
-of all layers) have one shape and one sharding, so they are orthogonalised as one stack:
-a program of that many fewer products, which compiles sooner.
+Newton-Schulz's iterations are fifteen products a matrix. Kernels of one role
+("q/kernel" of all layers) have one shape and one sharding, so they are orthogonalised
+as one stack: a program of that many fewer products, which compiles sooner.
 """
 
 import math
