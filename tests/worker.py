@@ -23,6 +23,7 @@ DEFAULTS = {
     "resume": False,
     "checkpoint_every": 2,
     "keep": 9,
+    "smallest_part": 1,  # byte: small arrays, too, are written by all processes
     "hang_seconds": 0,
     "patience": 20,
     "rollbacks": 0,
@@ -143,8 +144,7 @@ def _toy(job, index, ills):
     from bridge_jax.checkpoint import hashed_arrays
     from bridge_jax.train import loop, optim, spikes
 
-    # Small as the toy is, every process has a part to write, as of a large model.
-    hashed_arrays.SMALLEST_PART = 1
+    hashed_arrays.SMALLEST_PART = job["smallest_part"]
     rule = spikes.Rule(job["spikes"], window=8)
     run = toy.run(
         job["workdir"],
