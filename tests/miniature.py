@@ -127,7 +127,6 @@ def stage2_file(home):
     with made.unlocked():
         made.streams = dict(generate=dict(source="shapes_generate", batch=8))
         made.objectives = dict(semantic=dict(stream="generate"))
-        made.optim.name = "adamw"  # muon's many products take long to compile
     text = config_lib.to_json(started(made, home / "start"))
     (home / "small.py").write_text(_FILE.format(text))
     return home / "small.py"

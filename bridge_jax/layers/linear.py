@@ -35,7 +35,7 @@ def param(
     """A parameter of `module` boxed with one logical axis name a dimension.
 
     One that is there is looked up here: flax would trace `init` to know its shape, a
-    sixth of the time that a training step takes to trace.
+    quarter of the time that a training step takes to trace.
 
     Raises:
       ScopeParamShapeError: it is there in another shape.

@@ -56,8 +56,6 @@ def run(config, workdir):
         config.total_steps = STEPS
         config.log_every = 1
         config.checkpoint_every = 1
-        # Muon's many products take long to compile.
-        config.optim.name = "adamw"
     entry = importlib.import_module(f"bridge_jax.train.{config.entry}")
     with compilations.heard() as seen:
         hook = AfterEach(seen)

@@ -70,7 +70,7 @@ def test_traces(name, variant):
 
     A variant changes sizes, weights or data, for which the loss alone is enough, with a
     few layers, which are alike, and no trace where another has it of the same model,
-    objectives (whatever their weights) and batch.
+    objectives (whatever their weights), kind of schedule and batch.
     """
     config = resolve.resolve(spec(name, variant), ())
     if variant.startswith(("2b", "72b")):
@@ -82,7 +82,8 @@ def test_traces(name, variant):
     recipe = recipe_lib.make(config)
     batch = next(recipe.batches())
     shapes = jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), batch)
-    same = config.model, config.get("lora"), dict(weightless(config))
+    schedule = sorted(config.get("replacement", ()))
+    same = config.model, config.get("lora"), dict(weightless(config)), schedule
     told = json.dumps([config_lib.plain(part) for part in same])
     key, whole = (told, str(shapes)), not variant
     if not {(key, True), (key, whole)} & _TRACED:
