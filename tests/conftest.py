@@ -19,6 +19,8 @@ os.environ.update(
     XLA_FLAGS="--xla_force_host_platform_device_count=8",
     JAX_DISABLE_MOST_OPTIMIZATIONS="1",
     BRIDGE_JAX_CACHE=_CACHE,
+    # Most programs of tests are one operation, compiled in many files and processes.
+    JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
 )
 
 import jax
@@ -31,7 +33,6 @@ gc.set_threshold(100_000, 20, 100)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_compilation_cache_dir", _CACHE)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 sys.path.insert(0, str(Path(__file__).parent))  # toy, shape_checks
 

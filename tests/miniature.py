@@ -88,8 +88,12 @@ def bundle(*names):
 
 def params(bundle, seed=0):
     """Random parameters without compiling an initialiser."""
+    return drawn(place.unbox(bundle.abstract()), seed)
+
+
+def drawn(shapes, seed=0):
+    """Random parameters of these shapes, none of them zero."""
     draw = np.random.default_rng(seed)
-    shapes = place.unbox(bundle.abstract())
 
     def one(path, leaf):
         if path.endswith("scale"):
@@ -127,8 +131,12 @@ def stage2_file(home):
     with made.unlocked():
         made.streams = dict(generate=dict(source="shapes_generate", batch=8))
         made.objectives = dict(semantic=dict(stream="generate"))
-    text = config_lib.to_json(started(made, home / "start"))
-    (home / "small.py").write_text(_FILE.format(text))
+    return file(started(made, home / "start"), home)
+
+
+def file(made, home):
+    """A config file in `home` that says what `made` says."""
+    (home / "small.py").write_text(_FILE.format(config_lib.to_json(made)))
     return home / "small.py"
 
 

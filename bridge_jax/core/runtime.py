@@ -24,6 +24,9 @@ EXIT_INTERRUPTED = 42  # saved on a signal: xpk and our launchers start again
 EXIT_ABORTED = 134  # jax, when another process of the run is gone: worth a restart
 EXIT_HUNG = 200  # no step for `hang_seconds`: worth a restart
 
+# jax's own variable: programs that take less to compile are not kept.
+SHORTEST = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
+
 
 class Interrupted(SystemExit):
     """A signal asked the run to stop, and its state is saved. Exits with 42."""
@@ -37,11 +40,12 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
     """Set up jax for this process; call before anything touches a device.
 
     Reads BRIDGE_JAX_CACHE (folder of compiled programs, "" for none; by default
-    below the user's cache folder) and BRIDGE_JAX_DISTRIBUTED ("auto" on a pod that
-    describes itself, or "host:port,processes,index"; unset for one process),
-    BRIDGE_JAX_HEARTBEAT (seconds after which a silent process counts as lost and all
-    others abort; 100 by default) and BRIDGE_JAX_STARTUP (seconds that all processes may
-    take to appear; 300 by default).
+    below the user's cache folder), SHORTEST (half a second by default),
+    BRIDGE_JAX_DISTRIBUTED ("auto" on a pod that describes itself, or
+    "host:port,processes,index"; unset for one process), BRIDGE_JAX_HEARTBEAT (seconds
+    after which a silent process counts as lost and all others abort; 100 by default)
+    and BRIDGE_JAX_STARTUP (seconds that all processes may take to appear; 300 by
+    default).
 
     Exits with EXIT_ABORTED if not all processes appear.
     """
@@ -53,7 +57,8 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
         cache = str(Path(home) / "bridge_jax" / "xla")
     if cache:
         jax.config.update("jax_compilation_cache_dir", cache)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+        if SHORTEST not in environ:
+            jax.config.update(SHORTEST.lower(), 0.5)
     seconds = {
         "heartbeat_timeout_seconds": _seconds(environ, "BRIDGE_JAX_HEARTBEAT", 100),
         "initialization_timeout": _seconds(environ, "BRIDGE_JAX_STARTUP", 300),

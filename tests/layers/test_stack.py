@@ -6,6 +6,7 @@ import functools
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import miniature
 import numpy as np
 import pytest
 from jax._src.cudnn import fused_attention_stablehlo as cudnn
@@ -23,7 +24,7 @@ SIZES = {
     "mt5": {"layers": 4, "dropout": 0.0},
     "bert": {"layers": 4, "dropout": 0.0},
     "bitransformer": {"layers": 6, "cross_layers": (0, 2), "dropout": 0.0},
-    "hunyuan_dit": {"depth": 8},
+    "hunyuan_dit": {"depth": 6},
 }
 
 
@@ -42,8 +43,8 @@ def made(family, **changes):
 
 
 def parameters(module, inputs):
-    variables = jax.jit(module.init)(jax.random.key(0), **inputs)
-    return nn.unbox(variables)["params"]
+    shapes = jax.eval_shape(module.init, jax.random.key(0), **inputs)
+    return miniature.drawn(nn.unbox(shapes)["params"])
 
 
 def loss(module, inputs, params):
@@ -98,7 +99,7 @@ def test_a_scanned_program_does_not_grow_with_depth(family):
             if family == "bitransformer":
                 changes["cross_layers"] = tuple(range(0, depth, 2))
             module, inputs = made(family, **changes)
-            params = jax.eval_shape(functools.partial(parameters, module), inputs)
+            params = parameters(module, inputs)
             counts[scan, depth] = products(module, inputs, params)
     assert counts[True, 4] == counts[True, 6] < counts[False, 4] < counts[False, 6]
 
@@ -113,7 +114,9 @@ def test_the_vision_tower_scans():
     plain = vision.VisionTower(config)
     scanned = vision.VisionTower(dataclasses.replace(config, scan=True))
     params = parameters(plain, inputs)
-    out, again = (m.apply({"params": params}, **inputs) for m in (plain, scanned))
+    out, again = (
+        jax.jit(m.apply)({"params": params}, **inputs) for m in (plain, scanned)
+    )
     np.testing.assert_allclose(out, again, rtol=1e-5, atol=1e-5)
     assert products(scanned, inputs, params) < products(plain, inputs, params)
 
@@ -137,11 +140,11 @@ def test_scanned_kernels_are_cast_as_they_would_be():
 def test_policies_keep_what_they_say(scan):
     plain, inputs = made("decoder_lm", scan=scan)
     params = parameters(plain, inputs)
-    wanted = jax.grad(functools.partial(loss, plain, inputs))(params)
+    wanted = jax.jit(jax.grad(functools.partial(loss, plain, inputs)))(params)
     counts = {"none": products(plain, inputs, params)}
     for policy in ("dots", "full"):
         module, _ = made("decoder_lm", remat=policy, scan=scan)
-        found = jax.grad(functools.partial(loss, module, inputs))(params)
+        found = jax.jit(jax.grad(functools.partial(loss, module, inputs)))(params)
         for one, other in zip(*map(jax.tree.leaves, (wanted, found)), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
         counts[policy] = products(module, inputs, params)
@@ -222,7 +225,7 @@ def test_an_unknown_policy_is_named_with_those_there_are():
     for family in SIZES:
         with pytest.raises(BridgeError, match="'some' must be one of none, dots"):
             module, inputs = made(family, remat="some")
-            jax.eval_shape(functools.partial(parameters, module), inputs)
+            parameters(module, inputs)
 
 
 def test_dots_keep_what_attention_of_a_gpu_gives(monkeypatch):

@@ -1,5 +1,7 @@
 """LatentUMM inside a unified model: whose states, which parameters, the real path."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import miniature
@@ -51,6 +53,7 @@ def test_terms_are_those_of_the_pooled_states(of):
     made = base.load({k: {**given, "space": of} for k, given in TERMS.items()})
 
     @jax.jit
+    @functools.partial(jax.value_and_grad, has_aux=True)
     def losses(params):
         one = look(bundle, params, batch, train=False)
         space = one.space(of)
@@ -58,7 +61,7 @@ def test_terms_are_those_of_the_pooled_states(of):
         states = {kind: space.latent(kind) for kind in latent_spaces.MODALITIES}
         return sum(terms.values()), (terms, states)
 
-    (_, (terms, states)), gradient = jax.value_and_grad(losses, has_aux=True)(params)
+    (_, (terms, states)), gradient = losses(params)
     there = {
         kind: bundle.apply("maps", params, state) for kind, state in states.items()
     }
@@ -149,11 +152,12 @@ def test_the_real_path_teaches_what_draws():
     objective = base.load(given)["path"]
 
     @jax.jit
+    @functools.partial(jax.value_and_grad, has_aux=True)
     def loss(params):
         made = objective(look(bundle, params, batch))
         return made.mean(), made.metrics
 
-    (value, figures), gradient = jax.value_and_grad(loss, has_aux=True)(params)
+    (value, figures), gradient = loss(params)
     assert np.isfinite(value) and value >= np.log(2) - 1e-6  # the best itself: log 2
     best, worst = (float(figures[name][0]) / 2 for name in ("best", "worst"))
     assert -1 <= worst < best <= 1

@@ -33,8 +33,16 @@ def real_bytes(tree):
     return sum(leaf.addressable_data(0).nbytes for leaf in jax.tree.leaves(tree))
 
 
-def cut(spec):
-    config = miniature.config(spec)
+def small():
+    """Stage 1 with one stream, whose program is half as large."""
+    config = miniature.config(STAGE1)
+    with config.unlocked():
+        del config.streams["caption"], config.objectives["sft_caption"]
+    return config
+
+
+def cut(config):
+    """With parameters and batches in parts."""
     config.mesh = {"data": 2, "fsdp": 2, "tensor": 2}
     config.optim.ema_decay = 0.9
     return config
@@ -68,8 +76,9 @@ def begun(recipe):
 
 
 @pytest.mark.parametrize("spec", [STAGE1, LORA, "configs/shapes_stage2.py:tiny"])
-def test_shapes_and_places_are_those_of_a_run(spec):
-    recipe = recipe_lib.make(cut(spec))
+def test_shapes_and_places_are_those_of_a_run(spec, tmp_path):
+    config = miniature.started(miniature.config(spec), tmp_path)
+    recipe = recipe_lib.make(cut(config))
     _, state, batch = abstract.training(recipe)
     assert placed(state) == placed(begun(recipe)[1])
     real = recipe.layout.put_batch(next(recipe.batches()))
@@ -77,8 +86,8 @@ def test_shapes_and_places_are_those_of_a_run(spec):
 
 
 def test_sizes_are_those_of_a_run(eight):
-    plan = only(cut(STAGE1), eight)
-    recipe = recipe_lib.make(cut(STAGE1))
+    plan = only(cut(small()), eight)
+    recipe = recipe_lib.make(cut(small()))
     rule, state = begun(recipe)
     assert plan.state * topology.GIB == pytest.approx(real_bytes(state), rel=1e-12)
     kept = real_bytes((state.opt_state, state.step, state.skipped, state.seed))
@@ -94,8 +103,7 @@ def test_sizes_are_those_of_a_run(eight):
 
 
 def test_what_leaves_no_room_is_refused_with_a_way_out(eight):
-    config = miniature.config(STAGE1)
-    plan = only(config, eight)
+    plan = only(small(), eight)
     assert "compiled" in table.verdict(plan) and math.isnan(plan.memory)
     tight = dataclasses.replace(plan, memory=plan.peak / 0.95)
     assert not tight.fits and "less than 10 % is spare" in table.text(tight)
@@ -108,7 +116,7 @@ def test_what_leaves_no_room_is_refused_with_a_way_out(eight):
 
 
 def test_a_mesh_that_does_not_divide_is_the_first_to_blame(eight):
-    config = miniature.config(STAGE1)
+    config = small()
     config.mesh = {"fsdp": 8}
     divided = dataclasses.replace(only(config, eight), memory=1e-9)
     assert divided.whole < 0.1 and "lie whole" not in table.text(divided)
@@ -144,7 +152,8 @@ def test_grids_hold_their_chips():
 
 
 def test_the_command_writes_what_it_prints(tmp_path, capfd):
-    words = ("plan", "--config", STAGE1, "--topology", "cpu-8", "--topology", "cpu-4")
+    config = str(miniature.file(small(), tmp_path))
+    words = ("plan", "--config", config, "--topology", "cpu-8", "--topology", "cpu-4")
     assert main.main([*words, "--json", str(tmp_path / "plan.json")]) == 0
     plans = json.loads((tmp_path / "plan.json").read_text())
     assert [plan["topology"] for plan in plans] == ["cpu-8", "cpu-4"]
@@ -155,7 +164,7 @@ def test_the_command_writes_what_it_prints(tmp_path, capfd):
 def test_arithmetic_and_wires_do_not_depend_on_how_layers_run(eight):
     found = []
     for scan in (False, True):
-        config = miniature.config(STAGE1)
+        config = small()
         config.mesh = {"data": 1, "fsdp": 8}
         config.model.vlm.update(layers=4, scan=scan, remat="full")
         found.append(only(config, eight))
@@ -182,7 +191,7 @@ def test_parameters_are_gathered_as_often_as_they_must():
 
 
 def test_projections_take_the_slowest_of_three(eight, monkeypatch):
-    config = miniature.config(STAGE1)
+    config = small()
     peaks = {"flops": 1e3, "memory": 1e30, "link": 1e30}
     for slow in peaks:
         peak = hardware.Peak(**{name: 1e30 for name in peaks} | {slow: 1e3})

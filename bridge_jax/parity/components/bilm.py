@@ -1,6 +1,7 @@
 """The aligner: a bidirectional T5 stack with cross-attention and learned queries."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -47,24 +48,31 @@ def rules(fixture: Fixture) -> list[list[tables.Rule]]:
 
 
 def compute(fixture: Fixture) -> Iterator[Value]:
-    model = model_lib.BiTransformer(config(fixture))
+    sizes = config(fixture)
     [table] = rules(fixture)
     params = tables.to_flax(table, fixture.weights)
-
-    def square(params, given):
-        hidden = model.apply({"params": params}, *given)
-        return jnp.sum(jnp.square(hidden)), hidden
-
-    step = jax.jit(jax.value_and_grad(square, has_aux=True))
+    step = _step(sizes)
     for case in fixture.cases("out"):
         if case == "bucket":
-            yield _buckets(fixture, model.config)
+            yield _buckets(fixture, sizes)
             continue
         (_, hidden), gradients = step(params, _inputs(fixture, case))
         yield Value(f"out/{case}/hidden", hidden, COMPOSED)
         ours = tables.to_reference(table, gradients)
         for name in fixture.below(f"grad/{case}/"):
             yield Value(f"grad/{case}/{name}", ours[name], COMPOSED)
+
+
+@functools.cache
+def _step(sizes: config_lib.Config) -> Callable:
+    """One function for all fixtures of these sizes, so that it is compiled once."""
+    model = model_lib.BiTransformer(sizes)
+
+    def square(params, given):
+        hidden = model.apply({"params": params}, *given)
+        return jnp.sum(jnp.square(hidden)), hidden
+
+    return jax.jit(jax.value_and_grad(square, has_aux=True))
 
 
 def _inputs(fixture: Fixture, case: str) -> list[jax.Array | None]:

@@ -76,9 +76,20 @@ def _alone(fixture: Fixture, tag: str) -> Iterator[Value]:
     table = weights.rules(sizes)
     params = tables.to_flax(table, fixture.below(f"w/{tag}."))
     pair = [jnp.asarray(fixture[f"in/{tag}/{n}_emb"]) for n in ("text", "image")]
-    yield from _latents(LatentUMM(sizes), params, pair, tag)
+    model = LatentUMM(sizes)
+    for name, value in jax.jit(functools.partial(_latents, model))(
+        pair, params
+    ).items():
+        yield Value(f"out/{tag}/{name}", value, COMPOSED)
+    # One program a stage: what settings differ in are its arguments.
+    steps = {
+        stage: jax.jit(
+            jax.value_and_grad(functools.partial(losses, model, pair), has_aux=True)
+        )
+        for stage, losses in (("stage1", _stage1), ("stage2", _stage2))
+    }
     for name in _settings(fixture, tag):
-        yield from _stage(fixture, tag, name, LatentUMM(sizes), params, pair, table)
+        yield from _stage(fixture, tag, name, steps, params, table)
 
 
 def _settings(fixture: Fixture, tag: str) -> list[str]:
@@ -87,9 +98,9 @@ def _settings(fixture: Fixture, tag: str) -> list[str]:
     return [name for name in dict.fromkeys(names) if name]
 
 
-def _latents(model, params, pair, tag) -> Iterator[Value]:
+def _latents(model, pair, params) -> dict[str, jax.Array]:
     out = model.apply({"params": params}, *pair)
-    ours = {
+    found = {
         "z_text": out["text"],
         "z_image": out["image"],
         "z_student": out["fused"],
@@ -98,26 +109,20 @@ def _latents(model, params, pair, tag) -> Iterator[Value]:
     }
     for mode in ("text", "fused"):
         made = model.apply({"params": params}, out[mode], method="generate")
-        ours[f"generated_from_{mode}"] = made
+        found[f"generated_from_{mode}"] = made
         again = model.apply({"params": params}, made, method="reenter")
-        ours[f"z_hat_{mode}"] = again
-    for name, value in ours.items():
-        yield Value(f"out/{tag}/{name}", value, COMPOSED)
+        found[f"z_hat_{mode}"] = again
+    return found
 
 
-def _stage(fixture, tag, name, model, params, pair, table) -> Iterator[Value]:
+def _stage(fixture, tag, name, steps, params, table) -> Iterator[Value]:
     stage, mode, *target = name.split("/")
     where = f"out/{tag}/{name}"
     weight = float(target[0].removeprefix(TARGET_WEIGHTS)) if target else 0.0
-    if stage == "stage1":
-        losses = functools.partial(_stage1, model, pair, mode, weight)
-    else:
-        noise = jnp.asarray(fixture[f"in/{tag}/{name}/eps"])
-        losses = functools.partial(
-            _stage2, model, pair, mode, noise, fixture.config["std"]
-        )
-    step = jax.jit(jax.value_and_grad(losses, has_aux=True))
-    (total, ours), gradients = step(params)
+    given = [weight]
+    if stage == "stage2":
+        given = [fixture[f"in/{tag}/{name}/eps"], fixture.config["std"]]
+    (total, ours), gradients = steps[stage](params, mode == "fused", *given)
     for key, value in {"loss_total": total, **ours}.items():
         if f"{where}/{key}" in fixture:
             yield Value(f"{where}/{key}", value, COMPOSED)
@@ -133,10 +138,10 @@ def _gradient(name: str, ours, recorded: np.ndarray) -> Value:
     return Value(name, ours, COMPOSED, largest=None if recorded.any() else 1.0)
 
 
-def _shared(model, pair, mode, params):
+def _shared(model, pair, params, fused):
     """(latents by name, the latent that goes round, what is made of it, losses)."""
     out = model.apply({"params": params}, *pair)
-    latent = out[mode]
+    latent = jnp.where(fused, out["fused"], out["text"])
     made = model.apply({"params": params}, latent, method="generate")
     again = model.apply({"params": params}, made, method="reenter")
     found = {
@@ -147,12 +152,13 @@ def _shared(model, pair, mode, params):
     return out, latent, made, found
 
 
-def _stage1(model, pair, mode, weight, params):
-    out, _, made, found = _shared(model, pair, mode, params)
+def _stage1(model, pair, params, fused, weight):
+    out, _, made, found = _shared(model, pair, params, fused)
     target = jnp.float32(0.0)
-    if weight:
+    if made.shape == pair[1].shape:  # what is generated may have another width
         target = _mean(consistency.distance(made, pair[1]))
-    found["loss_gemini_target"] = target
+    # Without a weight, zero was recorded.
+    found["loss_gemini_target"] = jnp.where(weight > 0, target, 0.0)
     for modality in ("text", "image"):
         lengths = jnp.linalg.norm(out[modality], axis=-1)
         found[f"latent_norm_{modality}"] = jnp.mean(lengths)
@@ -160,14 +166,14 @@ def _stage1(model, pair, mode, weight, params):
     return total, found
 
 
-def _stage2(model, pair, mode, noise, sigma, params):
-    _, latent, _, found = _shared(model, pair, mode, params)
+def _stage2(model, pair, params, fused, noise, sigma):
+    _, latent, _, found = _shared(model, pair, params, fused)
 
     def cycle(z):
         return model.apply({"params": params}, z, method="cycle")
 
     disturbed = consistency.rollouts(latent, noise, sigma)
-    back = jnp.stack([cycle(z) for z in disturbed])
+    back = jax.vmap(cycle)(disturbed)
     scores = consistency.cosine(jnp.broadcast_to(latent[None], back.shape), back)
     found |= {
         "loss_pref": _mean(consistency.spread(scores)),
@@ -240,7 +246,7 @@ def _maps_losses(maps, pair, hidden, teacher, noise, sigma, params):
     }
     noise = jnp.zeros((1, *hidden.shape)) if noise is None else jnp.asarray(noise)
     disturbed = consistency.rollouts(hidden, noise, sigma)
-    back = jnp.stack([run(states)[1] for states in disturbed])
+    back = jax.vmap(lambda states: run(states)[1])(disturbed)
     scores = consistency.cosine(jnp.broadcast_to(hidden[None], back.shape), back)
     found["latentumm_pref"] = _mean(consistency.spread(scores))
     return sum(found.values()), found | {"scores": scores}
