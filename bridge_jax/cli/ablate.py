@@ -10,7 +10,7 @@ table.md, report.html and plots/.
     bridge ablate compare runs/objectives/baseline runs/objectives/joint
 
 On several machines with one file system: --shard 0/4, --shard 1/4, ... and afterwards
-the whole command once more for the table.
+--table, which may also come before the end: it tells what is done so far.
 """
 
 import argparse
@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="where everything goes")
     parser.add_argument(
         "--dry-run", action="store_true", help="print the grid and what it costs"
+    )
+    parser.add_argument(
+        "--table", action="store_true", help="run nothing: the table of what is done"
     )
     parser.add_argument(
         "--workers",
@@ -73,6 +76,9 @@ def run(args: argparse.Namespace) -> None:
         _price(experiment, args)
     elif args.job:
         _one(experiment, args)
+    elif args.table:
+        outputs.check_plots()
+        _tell(experiment, args)
     else:
         _all(experiment, args)
 

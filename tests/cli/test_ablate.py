@@ -70,6 +70,8 @@ def test_an_idea_of_ones_own_is_ablated(world, bridge, monkeypatch):
     assert not (world / "runs").exists()
     assert bridge(*asked, "--job", "baseline/seed_0")[0] == 0
     assert (world / "runs/baseline/seed_0/evaluation/metrics.json").is_file()
+    code, out, _ = bridge(*asked, "--table")
+    assert code == 0 and out.count("| 1 |") == 1 and "| mine |" not in out
     # The other one is a process of its own, which must find this world, too.
     tests = str(Path(miniature.__file__).parent)
     monkeypatch.setenv("PYTHONPATH", f"{world}:{tests}")
@@ -118,6 +120,7 @@ def test_an_idea_of_ones_own_is_ablated(world, bridge, monkeypatch):
         (("--config", "configs/ablate_none.py", "--out", "x"), "no config file"),
         (("--config", "world/try.py", "--out", "x", "--job", "mine/seed_7"), "no job"),
         (("--config", "world/try.py", "--out", "x", "--shard", "2/2"), "0 <= I < N"),
+        (("--config", "world/try.py", "--out", "x", "--table"), "no job of this"),
         (("--config", "world/base.py", "--out", "x"), "unknown key experiment.model"),
     ],
 )

@@ -1,0 +1,22 @@
+"""The README's tables of experiments are those of the figures that are kept."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge_jax.core import config as config_lib
+from bridge_jax.core import marks
+from bridge_jax.lab import experiment as experiment_lib
+from bridge_jax.lab import results, table
+
+ROOT = Path(__file__).parents[2]
+KEPT = sorted((ROOT / ".experiments").iterdir())
+
+
+@pytest.mark.parametrize("folder", KEPT, ids=lambda folder: folder.name)
+def test_the_readme_shows_what_was_measured(folder):
+    config = config_lib.load(f"configs/{folder.name}.py")
+    experiment = experiment_lib.load(config)
+    found = results.read(experiment, folder)
+    told = table.markdown(found, experiment.figures)
+    assert marks.between(ROOT / "README.md", folder.name).strip() == told.strip()
