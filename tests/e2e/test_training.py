@@ -60,6 +60,7 @@ class Trained:
         self.config = miniature.started(miniature.config(spec), start)
         if spec == STAGE2:  # on a mesh with all its axes
             self.config.update(mesh=CUT, rules="fsdp_tp_sp", log_every=1)
+            self.config.model.aligner.dropout = DROPOUT
         self.workdir = workdir
         recipe = recipe_lib.make(self.config)
         self.before = jax.tree.map(np.array, recipe.fresh_params())
@@ -84,6 +85,7 @@ def trained(request, tmp_path_factory):
 
 
 STAGE2 = "configs/shapes_stage2.py:tiny"
+DROPOUT = 0.1
 CUT = {"data": 2, "fsdp": 1, "sequence": 2, "tensor": 2}
 every_recipe = pytest.mark.parametrize("trained", list(tiny_specs()), indirect=True)
 
@@ -180,6 +182,8 @@ def stepper(spec, start, devices, **optimizer):
     It starts from parameters that are written to `start`.
     """
     config = miniature.started(miniature.config(spec), start)
+    if spec == STAGE2:
+        config.model.aligner.dropout = DROPOUT
     config.optim.update(optimizer)
     recipe = recipe_lib.make(config, jax.devices()[:devices])
     params = recipe.fresh_params()
