@@ -35,7 +35,7 @@ PARTS = {
         "vision": {"depth": 1, "dim": 16, "heads": 2},
     },
     "projector": {"hidden": 32, "d_model": 16},
-    # Each of its masks is drawn by a loop, which takes a quarter of a step's compilation.
+    # Each mask is drawn by a loop; together they are a quarter of what a step compiles.
     "aligner": {**_T5, "cross_layers": (0,), "dropout": 0.0},
     "retrieval": {
         "d_model": 16,
