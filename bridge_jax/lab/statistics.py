@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
+_ROUNDING = 1e-12  # by which equal gaps may differ, of the largest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,9 +23,10 @@ class Estimate:
     def is_clear(self) -> bool:
         """Whether 0 lies outside of Student's 95 % interval: n - 1 degrees of freedom.
 
-        With three seeds that takes 4.3 standard errors.
+        With three seeds that takes 4.3 standard errors. Shares of a few questions may
+        come out equal for two seeds by chance, which says nothing of their spread.
         """
-        if self.n < 2:
+        if self.n < 2 or self.error == 0:
             return False
         reach = stats.t.ppf(0.5 + CONFIDENCE / 2, self.n - 1) * self.error
         return bool(abs(self.mean) > reach)
@@ -35,6 +37,8 @@ def estimate(values: Sequence[float]) -> Estimate:
     sample = np.asarray(values, np.float64)
     n = len(sample)
     error = float(sample.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    if error < _ROUNDING * np.abs(sample).max():
+        error = 0.0
     return Estimate(float(sample.mean()), error, n)
 
 

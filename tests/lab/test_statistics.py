@@ -53,6 +53,13 @@ def test_clear_is_what_a_paired_t_test_calls_significant():
     assert min(called.values()) > 20
 
 
+def test_equal_gaps_are_not_clear():
+    """Differences of shares, which rounding makes a little unlike."""
+    found = statistics.difference({0: 0.3, 1: 0.4}, {0: 0.2, 1: 0.3})
+    assert found.mean == pytest.approx(0.1) and found.error == 0
+    assert not found.is_clear
+
+
 def test_the_table_marks_what_is_clear():
     text = table.markdown(
         results(baseline=BASE, better=BETTER, odd={0: 0.9}), ["score"]
