@@ -40,12 +40,12 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
     """Set up jax for this process; call before anything touches a device.
 
     Reads BRIDGE_JAX_CACHE (folder of compiled programs, "" for none; by default
-    below the user's cache folder), SHORTEST (half a second by default),
-    BRIDGE_JAX_DISTRIBUTED ("auto" on a pod that describes itself, or
-    "host:port,processes,index"; unset for one process), BRIDGE_JAX_HEARTBEAT (seconds
-    after which a silent process counts as lost and all others abort; 100 by default)
-    and BRIDGE_JAX_STARTUP (seconds that all processes may take to appear; 300 by
-    default).
+    below the user's cache folder), jax's own variable for the programs that it keeps
+    (SHORTEST; without it those of half a second and more), BRIDGE_JAX_DISTRIBUTED
+    ("auto" on a pod that describes itself, or "host:port,processes,index"; unset for
+    one process), BRIDGE_JAX_HEARTBEAT (seconds after which a silent process counts as
+    lost and all others abort; 100 by default) and BRIDGE_JAX_STARTUP (seconds that all
+    processes may take to appear; 300 by default).
 
     Exits with EXIT_ABORTED if not all processes appear.
     """

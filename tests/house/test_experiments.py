@@ -11,6 +11,7 @@ from bridge_jax.lab import results, table
 
 ROOT = Path(__file__).parents[2]
 KEPT = sorted((ROOT / ".experiments").iterdir())
+assert KEPT, "no experiment is kept, and none would be checked"
 
 
 @pytest.mark.parametrize("folder", KEPT, ids=lambda folder: folder.name)
