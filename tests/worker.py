@@ -43,10 +43,12 @@ def main(job, index, said):
     for number in (1, 2):
         os.dup2(said.fileno(), number)
     sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1) for n in (1, 2))
+    # The last of equal flags holds.
+    flags = os.environ.get("XLA_FLAGS", "")
     os.environ.update(
         JAX_PLATFORMS="cpu",
         NPROC="8",
-        XLA_FLAGS=f"--xla_force_host_platform_device_count={job['devices']}",
+        XLA_FLAGS=f"{flags} --xla_force_host_platform_device_count={job['devices']}",
         BRIDGE_JAX_HEARTBEAT=str(job["heartbeat"]),
         BRIDGE_JAX_STARTUP=str(job["startup"]),
     )

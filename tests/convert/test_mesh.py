@@ -90,8 +90,9 @@ def test_each_of_two_processes_reads_its_half(released, tmp_path):
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     (tmp_path / "load.py").write_text(SCRIPT)
+    flags = os.environ["XLA_FLAGS"]
     env = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "XLA_FLAGS": f"{flags} --xla_force_host_platform_device_count=4",
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
     started = [

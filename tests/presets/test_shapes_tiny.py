@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import re
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import pytest
 
 import bridge_jax
 from bridge_jax.checkpoint import locate, weights_file
-from bridge_jax.core import trees
+from bridge_jax.core import runtime, trees
 from bridge_jax.data import shapes_world
 from bridge_jax.eval import provenance
 from bridge_jax.eval.pages import published, report, summary
@@ -134,7 +133,7 @@ def test_the_quickstart_from_end_to_end(tmp_path):
     command = ["quickstart", "--tiny", "--workdir", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-m", "bridge_jax", *command],
-        env=os.environ | {"XLA_FLAGS": ""},
+        env=runtime.simulated_environment(1),
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
