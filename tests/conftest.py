@@ -15,8 +15,8 @@ _QUICK_TO_COMPILE = (
 )
 # Before jax is imported, for this process and those that tests start. A machine that
 # has an accelerator is tested on its CPU all the same. NPROC: see core/runtime.py.
-# Few tests run long enough to repay the compiler's optimisations; tests/presets, whose
-# numbers are promised of what users run, has them.
+# Few tests run long enough to repay the compiler's optimisations; tests/presets compares
+# with a command that has them.
 os.environ.update(
     JAX_PLATFORMS="cpu",
     NPROC="32",
@@ -51,14 +51,6 @@ _TOLERATED = (
     # A restore that failed leaves TensorStore reads behind, which end after the loop.
     "ignore:(?s).*Event loop is closed:pytest.PytestUnraisableExceptionWarning",
 )
-
-
-@pytest.fixture(scope="module")
-def optimised():
-    """Programs as users run them."""
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(scope="module", autouse=True)
