@@ -15,8 +15,8 @@ _QUICK_TO_COMPILE = (
 )
 # Before jax is imported, for this process and those that tests start. A machine that
 # has an accelerator is tested on its CPU all the same. NPROC: see core/runtime.py.
-# Few tests run long enough to repay the compiler's optimisations; tests/presets compares
-# with a command that has them.
+# Few tests run long enough to repay the compiler's optimisations; one of tests/presets
+# compares with a command that has them.
 os.environ.update(
     JAX_PLATFORMS="cpu",
     NPROC="32",
