@@ -9,7 +9,7 @@ from pathlib import Path
 _CACHE = os.environ.get("BRIDGE_JAX_CACHE") or str(
     Path(tempfile.gettempdir()) / f"bridge_jax_tests_{os.getuid()}"
 )
-# By its older emitters, each program in one piece, XLA takes half the time to compile.
+# By its older emitters, each in one piece, XLA compiles most programs in half the time.
 _QUICK_TO_COMPILE = (
     "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 )

@@ -24,7 +24,7 @@ class Estimate:
         """Whether 0 lies outside of Student's 95 % interval: n - 1 degrees of freedom.
 
         With three seeds that takes 4.3 standard errors. Shares of a few questions may
-        come out equal for two seeds by chance, which says nothing of their spread.
+        come out equal for a few seeds by chance, which says nothing of their spread.
         """
         if self.n < 2 or self.error == 0:
             return False

@@ -9,7 +9,8 @@ from bridge_jax.lab.results import Results
 
 NOTE = (
     "Mean ± standard error over n seeds; in brackets the paired difference to the"
-    " baseline, bold where zero lies outside its 95 % interval (Student's t)."
+    " baseline, bold where zero lies outside its 95 % interval (Student's t)"
+    " and not all seeds differ alike."
 )
 
 

@@ -2,7 +2,6 @@
 
 import collections
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import tiny_model
 
 from bridge_jax.checkpoint import weights_file
 from bridge_jax.convert import mesh, run, tensors
-from bridge_jax.core import trees
+from bridge_jax.core import runtime, trees
 from bridge_jax.sharding import place
 
 
@@ -90,11 +89,8 @@ def test_each_of_two_processes_reads_its_half(released, tmp_path):
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     (tmp_path / "load.py").write_text(SCRIPT)
-    flags = os.environ["XLA_FLAGS"]
-    env = os.environ | {
-        "XLA_FLAGS": f"{flags} --xla_force_host_platform_device_count=4",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-    }
+    env = runtime.simulated_environment(4)
+    env["PYTHONPATH"] = str(Path(__file__).parents[2])
     started = [
         subprocess.Popen(
             [sys.executable, tmp_path / "load.py", folder, address, str(number)],
