@@ -18,8 +18,7 @@ from ml_collections import ConfigDict
 
 import bridge_jax
 from bridge_jax.checkpoint import weights_file
-from bridge_jax.cli import sample_pictures
-from bridge_jax.core import config as config_lib
+from bridge_jax.cli import resolve, sample_pictures
 from bridge_jax.core import log
 from bridge_jax.core.types import Params
 from bridge_jax.eval import ledger, records
@@ -60,10 +59,12 @@ LIVE = Plan(
     options={"questions": 200, "prompts_per_tag": 4, "edits": 24, "scenes": 200},
 )
 FEW = ",total_steps=4,log_every=2,checkpoint_every=4,optim.warmup_steps=0"
+# Of so few steps most is compiling, which is less where layers are scanned.
+SCANNED = "".join(f",model.{part}.scan=True" for part in ("aligner", "mt5", "dit"))
 TINY = Plan(
     model="shapes-tiny",
-    stage1=f"{LIVE.stage1}{FEW},streams.main.batch=8",
-    stage2=f"{LIVE.stage2}{FEW}",
+    stage1=f"{LIVE.stage1}{FEW},streams.main.batch=8,model.vlm.scan=True",
+    stage2=f"{LIVE.stage2}{FEW}{SCANNED}",
     pictures=1,
     # As many of each as the first look has, or sample pictures: their programs serve.
     options={
@@ -113,7 +114,7 @@ def run(workdir: Path, plan: Plan = LIVE) -> dict[str, Any]:
 
 def _configs(plan: Plan, workdir: Path) -> tuple[ConfigDict, ConfigDict]:
     """Both stages' configs, the second starting from the LLM that the first trains."""
-    first, second = config_lib.load(plan.stage1), config_lib.load(plan.stage2)
+    first, second = (resolve.resolve(s, ()) for s in (plan.stage1, plan.stage2))
     with second.unlocked():
         second.init_from = _without_vlm(second.init_from)
         second.init_from.vlm = f"{workdir / 'stage1' / recipe_lib.WEIGHTS}:vlm"
