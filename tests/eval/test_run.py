@@ -26,6 +26,7 @@ SCORES = (
     "generation/queries/position",
     "generation/queries/caption_right",
     "generation/queries/picture_as_caption",
+    "generation/queries/objects_right",
     "generation/text/mean",
     "editing/success",
     "editing/caption_right",

@@ -12,7 +12,7 @@ from PIL import Image
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import shapes_world
 from bridge_jax.data.shapes import language
-from bridge_jax.eval import batches, options
+from bridge_jax.eval import batches, options, records
 from bridge_jax.eval.tasks import (
     consistency,
     editing,
@@ -49,6 +49,21 @@ def test_a_folder_is_scored_without_a_model(tmp_path):
     assert figures["colors"] == 0.5 and figures["single_object"] == 1.0
     assert figures["mean"] == pytest.approx(1 - 0.5 / 6)
     assert figures["caption_right"] == 1.0
+    assert figures["picture_as_caption"] == pytest.approx(11 / 12)
+
+
+def test_what_is_missing_of_a_picture_is_told(tmp_path):
+    generation.evaluate(oracle.Oracle(), "test", tmp_path, SMALL)
+    folder = tmp_path / "queries"
+    sample = folder / "00001" / "samples" / "0000.png"  # two objects
+    scene = records.read_shapes(sample)
+    assert len(scene.objects) == 2
+    other = next(name for name in shapes_world.BACKGROUNDS if name != scene.background)
+    changed = dataclasses.replace(scene, background=other, objects=scene.objects[:1])
+    records.write_picture(sample, shapes_world.render(changed))
+    figures = generation.score(folder)
+    assert figures["objects_right"] == pytest.approx(1 - 0.5 / 12)
+    assert figures["background_right"] == pytest.approx(11 / 12)
     assert figures["picture_as_caption"] == pytest.approx(11 / 12)
 
 

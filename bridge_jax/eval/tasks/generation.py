@@ -18,7 +18,7 @@ from bridge_jax.eval import batches, pictures, records
 from bridge_jax.eval.options import Options
 from bridge_jax.eval.system import System
 
-_PARTS = ("caption_right", "picture_as_caption")
+_PARTS = ("caption_right", "picture_as_caption", "background_right", "objects_right")
 
 
 def evaluate(
@@ -72,8 +72,9 @@ def score(folder: Path) -> dict[str, float]:
 
     Returns:
       mean of the tags; each tag, a mean over its pictures; and, to tell a wrong caption
-      from bad drawing: caption_right, the caption is what the prompt asks for, and
-      picture_as_caption, the picture shows exactly what the caption says.
+      from bad drawing: caption_right, the caption is what the prompt asks for;
+      picture_as_caption, the picture shows exactly what the caption says;
+      background_right; objects_right, the share of objects that are as it says.
 
     Raises:
       BridgeError: an unreadable file, or nothing to score.
@@ -107,9 +108,10 @@ def _judge(place: Path) -> list[dict[str, Any]]:
 
 def _about_caption(
     caption: str, prompt: dict[str, Any], shown: shapes_world.Scene
-) -> dict[str, bool]:
+) -> dict[str, float]:
     said = shapes_world.parse_caption(caption)
     if said is None:
         return dict.fromkeys(_PARTS, False)
     right = shapes_world.geneval_correct(said, prompt)
-    return dict(zip(_PARTS, (right, shapes_world.scenes_match(shown, said).same)))
+    match = shapes_world.scenes_match(shown, said)
+    return dict(zip(_PARTS, (right, match.same, match.background, match.share)))
