@@ -3,81 +3,98 @@
     bridge ablate --config configs/ablate_objectives.py --out runs/objectives --dry-run
     bridge ablate --config configs/ablate_objectives.py --out runs/objectives
 
-The base is the few minutes of stage 2 that `bridge quickstart` trains, cut to a
-quarter: queries and heads from nothing, everything else as shipped. `:tiny` is a smoke
-test.
+The base is the stage 2 that `bridge quickstart` trains, cut short and with half the
+rows, but with the aligner's weights from mT5: queries and heads from nothing,
+everything else as shipped. So early a model hardly draws from its queries alone; what
+tells arms apart is how near the queries come to mT5's states (`train/semantic`), what
+the decoder makes of them (`train/diffusion`, on rows that no step has seen before), and
+edits, which start from a picture. A term of weight 0 teaches nothing and is still
+measured. `:tiny` is a smoke test.
 """
 
 from configs import common
 
 VARIANTS = ("", "tiny")
 
-# Which parts may move when the language model is not kept apart.
-TOGETHER = ((r"(projector|aligner|retrieval|vlm)/.*", True), (r".*", False))
-# A pretrained model's usual share of the rate.
-GENTLY = ((r"vlm/.*", 0.1), (r".*", 1.0))
-ANSWERS = dict(source="shapes_instruct", batch=16)
+# The language model learns with the rest, at a pretrained model's usual share of the
+# rate, and goes on learning to answer.
+JOINT = dict(
+    optim=dict(
+        trainable=((r"(projector|aligner|retrieval|vlm)/.*", True), (r".*", False)),
+        rates=((r"vlm/.*", 0.1), (r".*", 1.0)),
+    ),
+    streams=dict(answer=dict(source="shapes_instruct", batch=8)),
+    objectives=dict(sft=dict(weight=1.0, stream="answer")),
+)
 
 
 def get_config(variant=""):
     config = common.ConfigDict(
         dict(
             base="configs/shapes_stage2.py:quickstart",
-            every=common.ONE_STREAM | dict(total_steps=300, checkpoint_every=150),
+            every=dict(
+                aligner_init="by_role",
+                objectives=common.ONE_STREAM["objectives"],
+                streams=dict(
+                    generate=dict(batch=12),
+                    edit=dict(batch=6),
+                    retrieve=dict(batch=16),
+                    **common.ONE_STREAM["streams"],
+                ),
+                total_steps=240,
+                log_every=40,
+                checkpoint_every=120,
+            ),
             arms=dict(
-                # How learned queries take over from mT5's embeddings.
-                continuous=_replacement(start=(0.0, 0.3), finish=150),
+                # What the aligner learns from.
+                semantic_only=_weightless("diffusion"),
+                diffusion_only=_weightless("semantic", "semantic_edit"),
+                no_contrastive=_weightless("contrastive"),
+                # How learned queries take over from mT5's embeddings; the base has them
+                # alone from the first step on.
+                continuous=_replacement(start=(0.0, 0.3), finish=120),
                 dials=_replacement(
                     dials=((0.0, 0.15), (0.15, 0.75), (0.75, 1.0), (1.0, 1.0)),
-                    finish=200,
+                    finish=160,
                 ),
-                wide_dial=_replacement(dials=((0.15, 1.0),), finish=1),
-                # What the aligner learns from.
-                semantic_only=dict(objectives=dict(diffusion=None)),
-                diffusion_only=dict(
-                    objectives=dict(semantic=None, semantic_edit=None),
-                ),
-                no_contrastive=dict(objectives=dict(contrastive=None)),
-                # Decoupled stages, which the baseline is, or joint ones.
-                joint=dict(
-                    optim=dict(trainable=TOGETHER, rates=GENTLY),
-                    streams=dict(answer=ANSWERS),
-                    objectives=dict(sft=dict(weight=1.0, stream="answer")),
-                ),
-                unfrozen=dict(optim=dict(trainable=TOGETHER, rates=GENTLY)),
+                # Decoupled stages, which the base is, or joint ones.
+                joint=JOINT,
                 # Where the aligner's weights come from.
-                by_role=dict(aligner_init="by_role"),
+                fresh=dict(aligner_init="fresh"),
                 by_name=dict(aligner_init="by_name"),
                 # How many learned queries (36 as published: one a text position).
                 queries_18=dict(model=dict(aligner=dict(queries=18))),
-                queries_9=dict(model=dict(aligner=dict(queries=9))),
             ),
             groups=dict(
-                replacement=("baseline", "continuous", "dials", "wide_dial"),
                 guidance=(
                     "baseline",
                     "semantic_only",
                     "diffusion_only",
                     "no_contrastive",
                 ),
-                stages=("baseline", "joint", "unfrozen"),
-                start=("baseline", "by_role", "by_name"),
-                queries=("baseline", "queries_18", "queries_9"),
+                replacement=("baseline", "continuous", "dials"),
+                stages=("baseline", "joint"),
+                start=("baseline", "fresh", "by_name"),
+                queries=("baseline", "queries_18"),
             ),
             seeds=(0, 1, 2),
             measure=_measure(),
             figures=(
-                "generation/queries/mean",
-                "editing/success",
+                "train/semantic",
+                "train/diffusion",
+                "generation/queries/objects_right",
+                "editing/objects_right",
                 "retrieval/t2i_r1",
                 "vqa/exact_match",
-                "consistency/text_image_text",
-                "consistency/image_text_image",
             ),
             curves=("semantic", "diffusion", "contrastive"),
         )
     )
     return _tiny(config) if variant == "tiny" else config
+
+
+def _weightless(*objectives):
+    return dict(objectives={name: dict(weight=0.0) for name in objectives})
 
 
 def _replacement(**changes):
@@ -86,17 +103,15 @@ def _replacement(**changes):
 
 def _measure():
     return dict(
-        tasks=("vqa", "generation", "editing", "retrieval", "consistency"),
+        tasks=("vqa", "generation", "editing", "retrieval"),
         split="heldout",
         options=dict(
             questions=200,
-            prompts_per_tag=8,
+            prompts_per_tag=4,
             images_per_prompt=2,
             conditions=("queries",),
-            edits=48,
-            scenes=200,
-            chains=48,
-            cycles=2,
+            edits=32,
+            scenes=100,
         ),
     )
 
