@@ -164,12 +164,20 @@ def test_stage_2_resumes_halfway_bit_for_bit(trained, tmp_path):
     workdir = tmp_path / "work"
     shutil.copytree(trained.workdir, workdir)
     shutil.rmtree(workdir / "weights")
+    log = workdir / "metrics.jsonl"
+    whole = log.read_text().splitlines()
+    log.unlink()
     last = trained.config.total_steps
     for lost in (workdir / "checkpoints").glob(f"{last}*"):
         shutil.rmtree(lost)
     steps = sorted(path.name for path in (workdir / "checkpoints").glob("[0-9]*"))
     assert steps == [str(HALFWAY)] and HALFWAY < last
     resumed = trained.run(workdir, resume=True)
+    # From the start again it would end alike: only the rest was done.
+    rest = log.read_text().splitlines()
+    done, rest = ([json.loads(line) for line in lines] for lines in (whole, rest))
+    assert [one["step"] for one in rest] == list(range(HALFWAY + 1, last + 1))
+    assert [one["loss"] for one in rest] == [one["loss"] for one in done[HALFWAY:]]
     for name in ("params", "ema", "opt_state", "step"):
         one, two = getattr(resumed, name), getattr(trained.state, name)
         jax.tree.map(np.testing.assert_array_equal, plain(one), plain(two))
