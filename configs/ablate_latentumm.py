@@ -24,11 +24,8 @@ def get_config(variant=""):
             every=dict(
                 model=dict(maps=dict(family="latent_maps", size="tiny")),
                 init_from={part: f"shapes-tiny:{part}" for part in SHIPPED},
-                objectives=common.ONE_STREAM["objectives"],
-                streams=dict(
-                    retrieve=dict(frozen=128),
-                    generate=dict(batch=16, sides=True),
-                    **common.ONE_STREAM["streams"],
+                **common.one_stream(
+                    retrieve=dict(frozen=128), generate=dict(batch=16, sides=True)
                 ),
                 optim=dict(
                     learning_rate=1e-3,

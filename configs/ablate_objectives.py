@@ -34,12 +34,10 @@ def get_config(variant=""):
             base="configs/shapes_stage2.py:quickstart",
             every=dict(
                 aligner_init="by_role",
-                objectives=common.ONE_STREAM["objectives"],
-                streams=dict(
+                **common.one_stream(
                     generate=dict(batch=12),
                     edit=dict(batch=6),
                     retrieve=dict(batch=16),
-                    **common.ONE_STREAM["streams"],
                 ),
                 total_steps=240,
                 log_every=40,

@@ -73,13 +73,6 @@ PUBLISHED_PROCESSOR = dict(
     memory_length=256,
 )
 
-
-# A change to the quickstart's second stage, for experiments: what guides the decoder
-# and what draws learns from the same rows.
-ONE_STREAM = dict(
-    streams=dict(draw=None), objectives=dict(diffusion=dict(stream="generate"))
-)
-
 # Pictures of 512 pixels a side: 504 after Qwen2-VL's resizing, 36 x 36 patches.
 IMAGE = dict(image_size=512, num_patches=1296)
 IMAGE_TOKENS = 324
@@ -103,6 +96,17 @@ def published(size, *names):
     if "vae" in config:
         config.vae.dtype = "bfloat16"
     return config
+
+
+def one_stream(**streams):
+    """A change to the quickstart's second stage, for experiments, and to its streams.
+
+    What guides the decoder and what draws learns from the same rows.
+    """
+    return dict(
+        streams=dict(draw=None, **streams),
+        objectives=dict(diffusion=dict(stream="generate")),
+    )
 
 
 def parts(table, *names):
