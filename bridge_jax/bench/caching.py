@@ -8,13 +8,11 @@ the one that reads captions alone computes them again, by one prefill.
 
 import dataclasses
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
-
+from bridge_jax.bench import stepper
 from bridge_jax.core import config as config_lib
 from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
@@ -23,7 +21,7 @@ from bridge_jax.data import pipeline
 from bridge_jax.data.cache import origin, reading, wishes
 from bridge_jax.inference import captions, continuous, decode, precompute
 from bridge_jax.inference.engine import Engine
-from bridge_jax.train import cached, optim, recipe, state, step
+from bridge_jax.train import cached, recipe
 
 CONFIG = "configs/shapes_stage2.py:adaption"
 STREAM = "generate"
@@ -73,7 +71,7 @@ def measure(
     origin.claim(workdir, made_by)
     precompute.fill(engine, params, plan, workdir)
     reads, brings = (
-        _stepper(
+        stepper.stepper(
             dataclasses.replace(config, cache=reading.Settings(str(workdir), kinds))
         )
         for kinds in ("captions", ",".join(KINDS))
@@ -82,9 +80,9 @@ def measure(
     built = _at_once(engine, params, continuous.answers)  # as `precompute` does
     seconds: dict[str, list[float]] = {name: [] for name in (*NAMES, "")}
     for texts in log.progress(_asked(engine, streams, rows, rounds + 1), "steps"):
-        read, brought = _timed(reads), _timed(brings)
-        batch, single = _timed(at_once, texts), _timed(alone, texts)
-        build = _timed(built, texts)
+        read, brought = stepper.timed(reads), stepper.timed(brings)
+        batch, single = stepper.timed(at_once, texts), stepper.timed(alone, texts)
+        build = stepper.timed(built, texts)
         taken = (read, brought, batch + brought, single + brought, build)
         for name, one in zip(seconds, taken, strict=True):
             seconds[name].append(one)
@@ -102,22 +100,6 @@ def markdown(result: Result) -> str:
     once = result.build / first
     lines.append(f"| once, to make the captions of as many rows | {once:.2f} |")
     return "\n".join(lines)
-
-
-def _stepper(config: recipe.Config) -> Callable[[], Any]:
-    """A function that reads a batch and trains on it."""
-    made = recipe.make(config)
-    params = made.fresh_params()
-    rule = optim.make(config.optim, params, config.total_steps)
-    now = [state.create(params, rule, config.seed, made.layout)]
-    one = step.Step(made.loss, rule, made.layout)
-    batches = made.batches()
-
-    def go() -> Any:
-        now[0], figures = one(now[0], made.layout.put_batch(next(batches)))
-        return figures
-
-    return go
 
 
 def _asked(engine: Engine, streams: Any, rows: int, batches: int) -> list[list[str]]:
@@ -145,9 +127,3 @@ def _at_once(
         captions.rewritten(engine, params, texts, answers)
 
     return written
-
-
-def _timed(work: Callable[..., Any], *given: Any) -> float:
-    began = time.perf_counter()
-    jax.block_until_ready(work(*given))
-    return time.perf_counter() - began

@@ -6,7 +6,8 @@ how fast training takes it; `caching` stage 2 from a cache with captions decoded
 every step; `search` the exact search of `bridge search` with numpy's (1,000,000 vectors
 of 1024 take 6 GB of disk, and want as much memory to be kept in); `serving` what many
 clients at once cost `bridge serve`; `growth` how time and memory grow with texts,
-batches, pictures, queries and (simulated) devices, as curves with --plot.
+batches, pictures, queries and (simulated) devices, as curves with --plot;
+`connectors` what a training step of the tiny LangBridge costs next to an MLP's.
 `cpu` and `gpu` race our models against those of transformers and diffusers (the extra
 `parity`): both compute the same, take turns on the same cores or card, and are timed
 only after they have agreed; --json keeps results, and goes on from those it has.
@@ -27,6 +28,7 @@ published sizes, against the fastest product and copy that it does itself;
     bridge bench search --workdir runs/search --count 1000000 --width 1024
     bridge bench serving --clients 50 --into README.md
     bridge bench growth --plot runs/growth.png --into README.md
+    bridge bench connectors --into README.md
 """
 
 import argparse
@@ -103,6 +105,12 @@ def _growth(args: argparse.Namespace) -> str:
     return curve.markdown(curves)
 
 
+def _connectors(args: argparse.Namespace) -> str:
+    from bridge_jax.bench import connectors
+
+    return connectors.markdown(connectors.measure())
+
+
 def _races(args: argparse.Namespace) -> str:
     from bridge_jax.bench.side_by_side import race, suite, table
 
@@ -147,6 +155,7 @@ SUITES: dict[str, Callable[[argparse.Namespace], str]] = {
     "search": _search,
     "serving": _serving,
     "growth": _growth,
+    "connectors": _connectors,
     "cpu": _races,
     "gpu": _races,
     "card": _card,
