@@ -156,6 +156,14 @@ def add_drawing(parser: argparse.ArgumentParser, n: int = 1) -> None:
         default=3.0,
         help="scale of classifier-free guidance, 1 for none (default: %(default)s)",
     )
+    parser.add_argument(
+        "--best-of",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="draw N candidates for each picture and keep the one that the model itself"
+        " reads best (default: %(default)s)",
+    )
 
 
 def drawing(args: argparse.Namespace) -> dict[str, Any]:
@@ -165,6 +173,7 @@ def drawing(args: argparse.Namespace) -> dict[str, Any]:
         "sampler": args.sampler,
         "steps": args.steps,
         "guidance": args.guidance,
+        "best_of": args.best_of,
     }
 
 

@@ -1,6 +1,7 @@
 """Turn evaluations of one model into the table of figures of a page.
 
 bridge figures runs/test runs/heldout --into README.md
+bridge figures runs/best_of_4 --mark figures:best_of --into README.md
 """
 
 import argparse
@@ -17,8 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--into",
         type=Path,
         metavar="PAGE",
-        help="put it between <!-- figures --> and <!-- /figures --> of this file,"
-        " instead of printing it",
+        help="put it between <!-- MARK --> and <!-- /MARK --> of this file, instead of"
+        " printing it",
+    )
+    parser.add_argument(
+        "--mark",
+        default="figures",
+        help="which marks (default: %(default)s)",
     )
 
 
@@ -38,5 +44,5 @@ def run(args: argparse.Namespace) -> None:
     if args.into is None:
         print(published.markdown(by_split))
         return
-    outputs.write_text(args.into, published.insert(args.into, by_split))
+    outputs.write_text(args.into, published.insert(args.into, args.mark, by_split))
     print(args.into)

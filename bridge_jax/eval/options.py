@@ -19,6 +19,7 @@ OF_ANY_BENCHMARK = (
     "steps",
     "guidance",
     "rescale",
+    "best_of",
 )
 
 
@@ -42,7 +43,7 @@ class Options:
       chains: how many scenes go round in consistency, `cycles` times; they are drawn
         from the first of `conditions`.
       captions: style of retrieval's and consistency's, a name of `shapes_world.STYLES`.
-      sampler, steps, guidance, rescale: see `bridge_jax.inference`.
+      sampler, steps, guidance, rescale, best_of: see `bridge_jax.inference`.
     """
 
     seed: int = 0
@@ -63,11 +64,12 @@ class Options:
     steps: int = 25
     guidance: float = 2.0
     rescale: float = 0.0
+    best_of: int = 1
 
     @property
     def sampling(self) -> dict[str, str | int | float]:
         """Keyword arguments that `generate` and `edit` share."""
-        names = ("sampler", "steps", "guidance", "rescale")
+        names = ("sampler", "steps", "guidance", "rescale", "best_of")
         return {name: getattr(self, name) for name in names}
 
     def limited(self, limit: int | None) -> "Options":

@@ -110,11 +110,18 @@ def _check(tasks: Sequence[str], split: str, options: Mapping[str, Any]) -> Opti
 
 
 def is_done(metrics: Mapping[str, Any], task: str, options: Options) -> bool:
-    """Whether `metrics` hold `task`, measured with these options."""
+    """Whether `metrics` hold `task`, measured with these options.
+
+    An option that there was not yet had no other value than its default.
+    """
     about = metrics["settings"]["tasks"].get(task, {})
+    if "options" not in about:
+        return False
     # Through JSON, as the old options were.
-    wanted = json.loads(json.dumps(config_lib.plain(options)))
-    return about.get("options") == wanted
+    wanted, defaults = (
+        json.loads(json.dumps(config_lib.plain(one))) for one in (options, Options())
+    )
+    return defaults | about["options"] == wanted
 
 
 def _line(figures: Mapping[str, float]) -> str:

@@ -39,7 +39,8 @@ def pictures(
       numbers: random stream of each picture, as from `batching.numbers`.
       settings: of each row; they differ in size and negative prompt alone.
       sources: uint8 [H, W, 3] of each row's size, where their `start` is not 0.
-      watch: who looks at the pictures of a batch while they are drawn.
+      watch: who looks at the pictures of a batch while they are drawn: of those with
+        candidates (`Settings.best_of`) at the first of each.
 
     Returns:
       uint8 [n, H, W, 3] of each row.
@@ -58,7 +59,8 @@ def pictures(
         if watch is None:
             pixels = engine.run(paint.paint, params, batch, shared, **one.sampling)
         else:
-            pixels = watch.painted(engine, params, batch, shared, one, chunk.count)
+            firsts = [n for n, i in enumerate(chunk.real) if i % one.best_of == 0]
+            pixels = watch.painted(engine, params, batch, shared, one, firsts)
         made |= dict(zip(chunk.real, np.asarray(pixels)))
     return [
         np.stack([made[i * copies + copy] for copy in range(copies)])

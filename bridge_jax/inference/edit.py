@@ -18,6 +18,7 @@ from bridge_jax.data import images as images_lib
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.inference import (
     batching,
+    best_of,
     captions,
     draw,
     inputs,
@@ -80,12 +81,13 @@ def edit(
         engine,
         params,
         rows,
-        batching.numbers(names, images_per_edit),
+        best_of.numbers(names, images_per_edit, shared.best_of),
         settings,
         sources=_fitted(engine, images, settings) if shared.start else None,
         watch=watch,
         description="editing",
     )
+    drawn = best_of.kept(engine, params, drawn, wanted, shared.best_of)
     return [
         Edited(text, caption.text, made, one, caption.note)
         for text, caption, made, one in zip(texts, wanted, drawn, settings, strict=True)

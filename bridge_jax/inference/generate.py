@@ -10,6 +10,7 @@ from bridge_jax.core.types import Params
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.inference import (
     batching,
+    best_of,
     captions,
     draw,
     inputs,
@@ -49,6 +50,8 @@ def generate(
     shared = settings[0]
     engine.need("draw", *paint.PARTS[shared.condition])
     draw.negatives_fit(engine.processor, settings)
+    if shared.best_of > 1:
+        engine.need("choose the best", "vlm")
     if shared.rewrite:
         engine.need("rewrite prompts", "vlm")
         wanted = captions.rewritten(engine, params, texts)
@@ -56,8 +59,9 @@ def generate(
         wanted = captions.own(engine.processor, texts)
     rows = Rows(engine.processor, texts, wanted, shared)
     names = [prompt.encode() for prompt in texts]
-    numbers = batching.numbers(names, images_per_prompt)
+    numbers = best_of.numbers(names, images_per_prompt, shared.best_of)
     drawn = draw.pictures(engine, params, rows, numbers, settings, watch=watch)
+    drawn = best_of.kept(engine, params, drawn, wanted, shared.best_of)
     return [
         Drawing(prompt, caption.text, images, one, caption.note)
         for prompt, caption, images, one in zip(

@@ -42,6 +42,22 @@ def of_answers(
     return _likelihoods(engine, params, rows, "answer")
 
 
+def of_descriptions(
+    engine: Engine,
+    params: Params,
+    pictures: Sequence[Picture],
+    captions: Sequence[str],
+) -> list[Likelihood]:
+    """Of each caption as what the model says when it is asked what a picture shows."""
+    wish = engine.processor.words.describe
+    rows = []
+    for picture, caption in zip(pictures, captions, strict=True):
+        asked = looking.conversation(engine, (picture,), wish)
+        said = _words(engine.processor.llm.encode_text(caption), 0)
+        rows.append(decode.Conversation(chat.follow([asked.row, said]), asked.pictures))
+    return _likelihoods(engine, params, rows, "caption")
+
+
 def of_replies(
     engine: Engine,
     params: Params,

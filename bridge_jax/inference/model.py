@@ -259,13 +259,14 @@ class Model:
             `images` are uint8 [m, h, w, 3], what the m pictures of the batch that is
             being drawn will be, as far as can be told: N * n in the order of the
             results, or fewer at once above `Limits.images` or of several sizes. The
-            longer side has at most 256 pixels (32 latents). What it raises ends the
+            longer side has at most 256 pixels (32 latents). Of several candidates for
+            a picture (`best_of`) the first is shown. What it raises ends the
             work and comes out of here. The drawn pictures are the same with it or
             without; it costs a small decoding each time, and the device waits for it.
           preview_every: steps; any number runs the same programs.
           **choices: seed, sampler, steps, guidance, rescale, condition, mask, bert,
-            rewrite, negative and size: see `settings.Settings`. The last two are for
-            all prompts, or lists of one for each.
+            rewrite, best_of, negative and size: see `settings.Settings`. The last two
+            are for all prompts, or lists of one for each.
 
         Returns:
           N drawings with `images` uint8 [n, H, W, 3].

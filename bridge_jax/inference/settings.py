@@ -63,6 +63,8 @@ class Settings:
         that the decoder was trained at.
       strength: of an edit, how much of the noise its source is laid under: the share
         of the steps that are taken. 1 is noise alone, 0 the source itself.
+      best_of: candidates drawn for each picture; the one that the model itself reads
+        best is kept, see `inference/best_of.py`.
 
     Raises:
       BridgeError: every value that cannot be, at once.
@@ -80,6 +82,7 @@ class Settings:
     negative: str = ""
     size: tuple[int, int] | None = None
     strength: float = 1.0
+    best_of: int = 1
 
     def __post_init__(self):
         problems = _problems(self)
@@ -186,6 +189,8 @@ def _problems(values: Any) -> list[str]:
             samplers.load(values.sampler).timesteps(values.steps)
         except BridgeError as error:
             problems.append(str(error))
+    if type(values.best_of) is not int or values.best_of < 1:
+        problems.append(f"best_of {values.best_of!r} is not a whole number from 1 up")
     if not isinstance(values.negative, str):
         problems.append(f"negative {values.negative!r:.60} is no text")
     elif values.negative.strip() and values.guidance == 1:

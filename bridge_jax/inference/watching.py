@@ -9,7 +9,7 @@ compiled anew, but for sizes, samplers, rescaling, and numbers of pictures.
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,9 +42,9 @@ class Watch:
         batch: Mapping[str, Any],
         shared: Mapping[str, Any],
         settings: Settings,
-        count: int,
+        rows: Sequence[int],
     ) -> np.ndarray:
-        """What `paint.paint` gives, the first `count` shown on the way.
+        """What `paint.paint` gives, those of `rows` shown on the way.
 
         Whatever `show` raises ends the work there and goes to the caller.
         """
@@ -61,10 +61,10 @@ class Watch:
             state = engine.advance(
                 paint.go_on, params, {**batch, "state": state}, shared | part, **static
             )
-            if stop < steps:
+            if stop < steps and rows:
                 latents = {"latents": state.x0}
                 seen = engine.run(paint.reveal, params, latents, {}, longest=LONGEST)
-                self.show(stop, steps, np.asarray(seen)[:count])
+                self.show(stop, steps, np.asarray(seen)[list(rows)])
         latents = {"latents": state.x}
         return engine.run(paint.reveal, params, latents, {}, longest=math.inf)
 

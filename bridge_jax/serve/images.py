@@ -1,8 +1,8 @@
 """/v1/images/generations and /v1/images/edits, whole or with previews on the way.
 
 Beyond OpenAI's fields both take `seed`, `steps`, `guidance`, `rescale`, `sampler`,
-`condition` and `negative_prompt`; drawing takes `rewrite`, editing `strength` and the
-size "source". A stream shows as many `partial_images` of each picture as are asked for.
+`condition`, `negative_prompt` and `best_of`; drawing takes `rewrite`, editing `strength`
+and the size "source". A stream shows as many `partial_images` of each picture as are asked for.
 """
 
 import math
@@ -98,6 +98,7 @@ def _wish(
         "rescale": _rescale(read),
         "sampler": read.one_of("sampler", SAMPLERS, SAMPLERS[0]),
         "condition": read.one_of("condition", CONDITIONS, CONDITIONS[0]),
+        "best_of": read.whole("best_of", 1, 1, limits.n),
     }
     if read.has("negative_prompt"):
         made["negative"] = read.text("negative_prompt")
@@ -105,8 +106,9 @@ def _wish(
     size = _size(read, picture is not None)
     # "source" has about the area of the model's own.
     height, width = size if isinstance(size, tuple) else served.backend.size
-    if height * width * n > limits.pixels:
-        read.wrong("size", f"times n is more than {limits.pixels:,} pixels")
+    if height * width * n * made["best_of"] > limits.pixels:
+        words = f"times n times best_of is more than {limits.pixels:,} pixels"
+        read.wrong("size", words)
     # Pictures stay here: nothing is kept that an address could be given of.
     read.one_of("response_format", ("b64_json",), "b64_json")
     read.one_of("output_format", ("png",), "png")

@@ -9,12 +9,13 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.eval.pages import published
 
 
-def metrics(split, weights="0123456789abcdef", vqa=0.98):
+def metrics(split, weights="0123456789abcdef", vqa=0.98, best_of=1):
+    tasks = {"vqa": {}, "generation": {"options": {"best_of": best_of}}}
     return {
         "vqa/exact_match": vqa,
         "generation/queries/mean": 0.9,
         "generation/text/mean": 0.6,
-        "settings": {"split": split, "weights": weights},
+        "settings": {"split": split, "weights": weights, "tasks": tasks},
     }
 
 
@@ -32,6 +33,15 @@ def test_different_weights_are_refused():
         published.markdown(both)
 
 
+def test_the_best_of_several_is_said_and_never_beside_plain_figures():
+    plain = published.markdown({"test": metrics("test")})
+    chosen = published.markdown({"test": metrics("test", best_of=4)})
+    assert chosen == f"{plain} Each picture is the best of 4."
+    both = {"test": metrics("test"), "heldout": metrics("heldout", best_of=4)}
+    with pytest.raises(BridgeError, match="keep the best of 1 and of 4 candidates"):
+        published.markdown(both)
+
+
 def test_the_command_replaces_what_stands_between_the_marks(tmp_path, capsys):
     folder, page = tmp_path / "test", tmp_path / "page.md"
     folder.mkdir()
@@ -42,6 +52,9 @@ def test_the_command_replaces_what_stands_between_the_marks(tmp_path, capsys):
     once = page.read_text()
     assert once.startswith("above\n") and once.endswith("below\n") and "old" not in once
     assert main.main(command) == 0 and page.read_text() == once
+    page.write_text("<!-- other -->\n<!-- /other -->\n")
+    assert main.main([*command, "--mark", "other"]) == 0
+    assert "questions answered" in page.read_text()
     page.write_text("no marks")
     assert main.main(command) == 2 and page.read_text() == "no marks"
     assert "needs the marks" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """All tasks at once: the truth scores 1, noise scores 0, files are as promised."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.eval import provenance, run
+from bridge_jax.eval.options import Options
 
 TASKS = ("vqa", "generation", "editing", "retrieval", "consistency")
 SMALL = {
@@ -100,6 +102,16 @@ def test_resume_does_what_is_missing(tmp_path):
     other = SMALL | {"questions": 8}
     run.evaluate(model, ("vqa",), "test", out, resume=True, **other)
     assert len((out / "vqa" / "answers.jsonl").read_text().splitlines()) == 8
+
+
+def test_an_option_that_there_was_not_yet_had_its_default():
+    """What was measured before counts still; for another value it does not."""
+    old = dataclasses.asdict(Options(steps=9)) | {"conditions": ["queries", "text"]}
+    del old["best_of"]
+    metrics = {"settings": {"tasks": {"editing": {"options": old}}}}
+    assert run.is_done(metrics, "editing", Options(steps=9))
+    assert not run.is_done(metrics, "editing", Options(steps=9, best_of=2))
+    assert not run.is_done(metrics, "vqa", Options(steps=9))
 
 
 def test_limit(tmp_path):

@@ -16,10 +16,11 @@ import bridge_jax
 from bridge_jax.checkpoint import locate, weights_file
 from bridge_jax.core import runtime, trees
 from bridge_jax.data import shapes_world
+from bridge_jax.data.shapes import language
 from bridge_jax.eval import provenance
 from bridge_jax.eval.pages import published, report, summary
 from bridge_jax.eval.tasks import editing, retrieval, understanding
-from bridge_jax.inference import captions, continuous
+from bridge_jax.inference import best_of, captions, continuous, results
 from bridge_jax.inference.engine import Engine
 from configs import common
 
@@ -56,7 +57,7 @@ def test_the_stages_changed_the_language_model_alone_and_added_the_aligner():
 def test_the_readmes_figures_are_of_these_weights(model):
     text = README.read_text()
     hashes = re.findall(r"Weights `(\w+)`", text)
-    assert hashes == [provenance.weights_hash(model.params)[: published.HASH]]
+    assert set(hashes) == {provenance.weights_hash(model.params)[: published.HASH]}
     rows = [row for row in summary.ROWS if f"| {row.label} |" in text]
     assert len(rows) >= 6
 
@@ -102,6 +103,24 @@ def test_it_draws_what_is_asked_from_learned_queries(model):
         for image in drawing.images
     ]
     assert len(right) == 24 and np.mean(right) > 0.8
+
+
+def test_it_keeps_the_picture_that_shows_the_caption(model):
+    """Of what an edit makes of a picture and the picture itself."""
+    wanted = [edit for edit in editing.edits("heldout", 24) if edit.kind != "remove"]
+    drawn, captions_of = [], []
+    for number, edit in enumerate(wanted):
+        pair = np.stack(
+            [shapes_world.render(one) for one in (edit.source, edit.target)]
+        )
+        drawn.append(pair[:: -1 if number % 2 else 1])
+        captions_of.append(results.Caption(language.canonical(edit.target)))
+    kept = best_of.kept(model.engine, model.params, drawn, captions_of, 2)
+    right = [
+        (one[0] == shapes_world.render(edit.target)).all()
+        for one, edit in zip(kept, wanted, strict=True)
+    ]
+    assert len(right) == 20 and np.mean(right) > 0.9
 
 
 def test_users_draw_the_same(model, tmp_path):

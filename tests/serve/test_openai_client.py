@@ -119,6 +119,7 @@ async def test_generations(official, backend):
             "negative_prompt": "red",
             "rewrite": False,
             "condition": "text",
+            "best_of": 3,
         },
     )
     assert [opened(one.b64_json).shape for one in drawn.data] == [(8, 8, 3)] * 2
@@ -127,6 +128,7 @@ async def test_generations(official, backend):
     assert (wish.n, wish.size, wish.picture) == (2, (8, 8), None)
     told = {"seed": 3, "steps": 4, "guidance": 2.5, "negative": "red"}
     told |= {"rewrite": False, "condition": "text", "sampler": "dpm", "rescale": 0.0}
+    told |= {"best_of": 3}
     assert wish.choices == told
 
 

@@ -8,7 +8,7 @@ from bridge_jax.core import marks
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.eval.pages import summary
 
-MARK = "figures"
+DRAWING = ("generation", "editing", "consistency")
 HASH = 12  # letters of the weights' hash that are shown
 
 
@@ -16,12 +16,20 @@ def markdown(by_split: Mapping[str, Mapping[str, Any]]) -> str:
     """A row a figure, a column a split, targets in brackets, and what was measured.
 
     Raises:
-      BridgeError: the evaluations are of different weights.
+      BridgeError: the evaluations are of different weights, or chose among different
+        numbers of candidates.
     """
     hashes = {metrics["settings"]["weights"] for metrics in by_split.values()}
     if len(hashes) != 1:
         raise BridgeError(
             "these evaluations are of different weights; give those of one model"
+        )
+    candidates = set().union(*map(_candidates, by_split.values()))
+    if len(candidates) > 1:
+        raise BridgeError(
+            "these evaluations keep the best of"
+            f" {' and of '.join(map(str, sorted(candidates)))} candidates; give those"
+            " of one number"
         )
     lines = [
         f"| | {' | '.join(by_split)} |",
@@ -32,16 +40,25 @@ def markdown(by_split: Mapping[str, Mapping[str, Any]]) -> str:
         if any(cells):
             lines.append(f"| {row.label} | {' | '.join(cells)} |")
     measured = f"Weights `{hashes.pop()[:HASH]}`; in brackets what they must reach."
+    if candidates - {1}:
+        measured += f" Each picture is the best of {candidates.pop()}."
     return "\n".join([*lines, "", measured])
 
 
-def insert(page: Path, by_split: Mapping[str, Mapping[str, Any]]) -> str:
-    """The text of `page` with the table between its marks.
+def insert(page: Path, mark: str, by_split: Mapping[str, Mapping[str, Any]]) -> str:
+    """The text of `page` with the table between the marks of that name.
 
     Raises:
       BridgeError: the page cannot be read or has no such marks.
     """
-    return marks.insert(page, MARK, markdown(by_split))
+    return marks.insert(page, mark, markdown(by_split))
+
+
+def _candidates(metrics: Mapping[str, Any]) -> set[int]:
+    """How many were drawn for each picture, in every task that draws."""
+    tasks = metrics["settings"]["tasks"]
+    drawn = [tasks[name]["options"] for name in DRAWING if name in tasks]
+    return {options.get("best_of", 1) for options in drawn}
 
 
 def _cell(row: summary.Row, split: str, metrics: Mapping[str, Any]) -> str:
