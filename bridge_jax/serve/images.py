@@ -1,8 +1,9 @@
 """/v1/images/generations and /v1/images/edits, whole or with previews on the way.
 
 Beyond OpenAI's fields both take `seed`, `steps`, `guidance`, `rescale`, `sampler`,
-`condition`, `negative_prompt` and `best_of`; drawing takes `rewrite`, editing `strength`
-and the size "source". A stream shows as many `partial_images` of each picture as are asked for.
+`condition`, `negative_prompt` and `best_of`; drawing takes `rewrite`, editing
+`strength` and the size "source". A stream shows as many `partial_images` of each
+picture as are asked for.
 """
 
 import math
