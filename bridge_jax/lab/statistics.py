@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
-_ROUNDING = 1e-12  # by which equal gaps may differ, of the largest
+_ROUNDING = 1e-12  # of the largest: no more than this is nothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,10 +36,11 @@ def estimate(values: Sequence[float]) -> Estimate:
     """Of at least one value."""
     sample = np.asarray(values, np.float64)
     n = len(sample)
+    mean = float(sample.mean())
     error = float(sample.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
-    if error < _ROUNDING * np.abs(sample).max():
-        error = 0.0
-    return Estimate(float(sample.mean()), error, n)
+    least = _ROUNDING * np.abs(sample).max()
+    mean, error = (0.0 if abs(one) < least else one for one in (mean, error))
+    return Estimate(mean, error, n)
 
 
 def difference(

@@ -53,6 +53,12 @@ def test_clear_is_what_a_paired_t_test_calls_significant():
     assert min(called.values()) > 20
 
 
+def test_gaps_that_cancel_are_none():
+    found = statistics.difference({0: 0.4, 1: 0.2}, {0: 0.3, 1: 0.3})
+    assert found.mean == 0 and found.error == pytest.approx(0.1)
+    assert table.difference(found) == "+0.000 ± 0.100"
+
+
 def test_equal_gaps_are_not_clear():
     """Differences of shares, which rounding makes a little unlike."""
     found = statistics.difference({0: 0.3, 1: 0.4}, {0: 0.2, 1: 0.3})
