@@ -12,9 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from bridge_jax.core.types import Params
-from bridge_jax.inference import batching, inputs, likelihood
+from bridge_jax.inference import batching, inputs, likelihood, sizes
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.results import Caption
+from bridge_jax.inference.settings import Settings
 
 
 def numbers(names: Sequence[bytes], copies: int, best_of: int) -> np.ndarray:
@@ -26,6 +27,19 @@ def numbers(names: Sequence[bytes], copies: int, best_of: int) -> np.ndarray:
     found = batching.numbers(names, copies * best_of)
     by_candidate = found.reshape(len(names), best_of, copies)
     return by_candidate.swapaxes(1, 2).reshape(len(names), copies * best_of)
+
+
+def check(
+    engine: Engine, captions: Sequence[Caption], settings: Sequence[Settings]
+) -> None:
+    """Raises BridgeError, before anything is drawn, where the model could not look."""
+    if settings[0].best_of == 1:
+        return
+    engine.need("choose the best", "vlm")
+    native = sizes.native(engine)
+    blank = [np.zeros((*(one.size or native), 3), np.uint8) for one in settings]
+    pictures = inputs.pictures(blank, engine.processor)
+    likelihood.described(engine, pictures, [one.text for one in captions])
 
 
 def kept(

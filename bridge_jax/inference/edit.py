@@ -72,6 +72,7 @@ def edit(
     engine.need("edit", "vlm", *paint.PARTS[shared.condition])
     draw.negatives_fit(engine.processor, settings)
     wanted = captions.of_edits(engine, params, sources, texts)
+    best_of.check(engine, wanted, settings)
     rows = Rows(engine.processor, sources, wanted, shared)
     names = [
         picture.pixels.tobytes() + text.encode()

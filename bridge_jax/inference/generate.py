@@ -50,13 +50,12 @@ def generate(
     shared = settings[0]
     engine.need("draw", *paint.PARTS[shared.condition])
     draw.negatives_fit(engine.processor, settings)
-    if shared.best_of > 1:
-        engine.need("choose the best", "vlm")
     if shared.rewrite:
         engine.need("rewrite prompts", "vlm")
         wanted = captions.rewritten(engine, params, texts)
     else:
         wanted = captions.own(engine.processor, texts)
+    best_of.check(engine, wanted, settings)
     rows = Rows(engine.processor, texts, wanted, shared)
     names = [prompt.encode() for prompt in texts]
     numbers = best_of.numbers(names, images_per_prompt, shared.best_of)

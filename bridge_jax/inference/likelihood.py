@@ -49,13 +49,26 @@ def of_descriptions(
     captions: Sequence[str],
 ) -> list[Likelihood]:
     """Of each caption as what the model says when it is asked what a picture shows."""
-    wish = engine.processor.words.describe
-    rows = []
+    rows = described(engine, pictures, captions)
+    return _likelihoods(engine, params, rows, "caption")
+
+
+def described(
+    engine: Engine, pictures: Sequence[Picture], captions: Sequence[str]
+) -> list[decode.Conversation]:
+    """Pictures whose description is asked for, and given.
+
+    Raises:
+      BridgeError: together they are longer than the context.
+    """
+    wish, rows = engine.processor.words.describe, []
     for picture, caption in zip(pictures, captions, strict=True):
         asked = looking.conversation(engine, (picture,), wish)
         said = _words(engine.processor.llm.encode_text(caption), 0)
         rows.append(decode.Conversation(chat.follow([asked.row, said]), asked.pictures))
-    return _likelihoods(engine, params, rows, "caption")
+    lengths = [len(one.row.tokens) for one in rows]
+    inputs.within(lengths, engine.limits.max_context, "picture with caption")
+    return rows
 
 
 def of_replies(

@@ -1,10 +1,12 @@
 """Of several candidates the model keeps the one it reads best."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.inference import batching, best_of, likelihood
+from bridge_jax.inference import batching, best_of, draw, likelihood
 from bridge_jax.inference import inputs as inputs_lib
 
 FAST = {"steps": 2, "rewrite": False, "seed": 3}
@@ -84,6 +86,17 @@ def test_the_first_candidates_are_shown_on_the_way(model):
 def test_it_must_be_a_whole_number(model, number):
     with pytest.raises(BridgeError, match="best_of .* is not a whole number from 1"):
         model.generate(PROMPTS, best_of=number)
+
+
+def test_what_could_not_be_read_is_not_drawn(model, monkeypatch):
+    """A picture too large for the context is told of before the work, not after."""
+    short = dataclasses.replace(model.engine.limits, max_context=24)
+    narrow = type(model).of(
+        model.engine.bundle, model.params, model.processor, model.engine.layout, short
+    )
+    monkeypatch.setattr(draw, "pictures", lambda *_, **__: pytest.fail("drawn"))
+    with pytest.raises(BridgeError, match=r"caption 0 .*24"):
+        narrow.generate(PROMPTS[:1], size=(64, 64), best_of=2, **FAST)
 
 
 def test_who_cannot_look_cannot_choose(model):
