@@ -1,15 +1,28 @@
-"""The race of connectors runs; times are no test's business."""
+"""The race of connectors takes turns; times are no test's business."""
 
 import pytest
 
-from bridge_jax.bench import connectors
+from bridge_jax.bench import connectors, stepper
+from bridge_jax.train import recipe
 
-TINY = {"tuning": "configs/langbridge_instruct.py:tiny"}
 
+def test_both_connectors_take_turns_and_who_begins_alternates(monkeypatch):
+    """Recipes are real and whole; the steps themselves, of which tests/train has many,
+    are not taken."""
+    taken = []
 
-def test_both_connectors_take_as_many_steps():
-    [(name, result)] = connectors.measure(rounds=2, steps=TINY).items()
-    assert name == "tuning" and len(result.ours) == len(result.mlp) == 2
+    def stands_for(config):
+        name = config.model["vlm"]["connector"]
+        assert recipe.make(config).bundle["vlm"].config.connector == name
+        assert not config.init_from
+        return lambda: taken.append(name)
+
+    monkeypatch.setattr(stepper, "stepper", stands_for)
+    step = "tuning (llama3)"
+    [(name, result)] = connectors.measure(2, {step: connectors.STEPS[step]}).items()
+    ours, mlp = connectors.CONNECTORS
+    assert taken == [mlp, ours, ours, mlp, mlp, ours]
+    assert name == step and len(result.ours) == len(result.mlp) == 2
     assert min(result.ours + result.mlp) > 0
 
 
