@@ -28,18 +28,11 @@ class Result:
     mlp: tuple[float, ...]
 
     @property
-    def ratio(self) -> float:
-        """Median of the ratios of neighbours."""
-        pairs = zip(self.ours, self.mlp, strict=True)
-        return statistics.median(one / other for one, other in pairs)
-
-    @property
-    def middle_half(self) -> tuple[float, float]:
-        """First and third quartile of those ratios."""
+    def quartiles(self) -> tuple[float, ...]:
+        """Of the ratios of neighbours; the second is their median."""
         pairs = zip(self.ours, self.mlp, strict=True)
         ratios = [one / other for one, other in pairs]
-        first, _, third = statistics.quantiles(ratios, n=4, method="inclusive")
-        return first, third
+        return tuple(statistics.quantiles(ratios, n=4, method="inclusive"))
 
 
 def measure(rounds: int = 40, steps: dict[str, str] = STEPS) -> dict[str, Result]:
@@ -69,6 +62,6 @@ def markdown(results: dict[str, Result]) -> str:
     """A table, one line a step."""
     lines = ["| a step of | langbridge / mlp2x_gelu | middle half |", "|---|---|---|"]
     for name, one in results.items():
-        first, third = one.middle_half
-        lines.append(f"| {name} | {one.ratio:.2f} | {first:.2f} to {third:.2f} |")
+        first, median, third = one.quartiles
+        lines.append(f"| {name} | {median:.2f} | {first:.2f} to {third:.2f} |")
     return "\n".join(lines)

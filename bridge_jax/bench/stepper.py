@@ -15,7 +15,7 @@ def stepper(config: recipe.Config) -> Callable[[], Any]:
     params = made.fresh_params()
     rule = optim.make(config.optim, params, config.total_steps)
     now = [state.create(params, rule, config.seed, made.layout)]
-    one = step.Step(made.loss, rule, made.layout)
+    one = step.Step(made.loss, rule, made.layout, config.accumulate)
     batches = made.batches()
 
     def go() -> Any:

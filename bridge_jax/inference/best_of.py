@@ -39,7 +39,9 @@ def check(
     native = sizes.native(engine)
     blank = [np.zeros((*(one.size or native), 3), np.uint8) for one in settings]
     pictures = inputs.pictures(blank, engine.processor)
-    likelihood.described(engine, pictures, [one.text for one in captions])
+    rows = likelihood.described(engine, pictures, [one.text for one in captions])
+    lengths = [len(one.row.tokens) for one in rows]
+    inputs.within(lengths, engine.limits.max_context, "picture with caption")
 
 
 def kept(

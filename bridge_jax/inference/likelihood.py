@@ -56,18 +56,12 @@ def of_descriptions(
 def described(
     engine: Engine, pictures: Sequence[Picture], captions: Sequence[str]
 ) -> list[decode.Conversation]:
-    """Pictures whose description is asked for, and given.
-
-    Raises:
-      BridgeError: together they are longer than the context.
-    """
+    """Pictures whose description is asked for, and given."""
     wish, rows = engine.processor.words.describe, []
     for picture, caption in zip(pictures, captions, strict=True):
         asked = looking.conversation(engine, (picture,), wish)
         said = _words(engine.processor.llm.encode_text(caption), 0)
         rows.append(decode.Conversation(chat.follow([asked.row, said]), asked.pictures))
-    lengths = [len(one.row.tokens) for one in rows]
-    inputs.within(lengths, engine.limits.max_context, "picture with caption")
     return rows
 
 
