@@ -64,6 +64,16 @@ async def test_rescaling_that_would_compile_for_every_client(client):
     assert (await client.post(DRAW, json=body | {"rescale": 0.7})).status_code == 200
 
 
+async def test_candidates_are_pictures_that_have_to_be_drawn(client, served):
+    served.limits = dataclasses.replace(served.limits, pixels=3 * 8 * 8)
+    body = {"prompt": "a star", "size": "8x8", "n": 2}
+    told = message(await client.post(DRAW, json=body | {"best_of": 2}))
+    assert "size times n times best_of is more than 192 pixels" in told
+    told = message(await client.post(DRAW, json=body | {"best_of": 99}))
+    assert "best_of 99 is not" in told
+    assert (await client.post(DRAW, json=body | {"best_of": 1})).status_code == 200
+
+
 async def test_types_that_any_page_may_send_are_refused(client):
     for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
         sent = await client.post(
