@@ -20,21 +20,21 @@ from configs import common
 LLMS = {
     "qwen2": dict(
         vocab_size=576,
-        hidden_size=160,
+        hidden_size=128,
         layers=5,
+        heads=4,
+        kv_heads=1,
+        head_dim=32,
+        ffn_size=320,
+    ),
+    "llama3": dict(
+        vocab_size=544,
+        hidden_size=160,
+        layers=4,
         heads=5,
         kv_heads=1,
         head_dim=32,
         ffn_size=384,
-    ),
-    "llama3": dict(
-        vocab_size=544,
-        hidden_size=192,
-        layers=4,
-        heads=6,
-        kv_heads=2,
-        head_dim=32,
-        ffn_size=448,
         qkv_bias=False,
         tied_embeddings=False,
     ),
@@ -60,9 +60,21 @@ def words(llm):
         dict(
             entry="pretrain",
             seed=0,
-            model=dict(vlm=dict(family="decoder_lm", size="tiny", **LLMS[llm])),
+            model=dict(
+                vlm=dict(
+                    family="llava",
+                    size="tiny",
+                    llm=dict(LLMS[llm]),
+                    tower="given",
+                    given=dict(features=WORDS),
+                    connector="mixture",
+                    words=f"shapes:{TOKENIZERS[llm]}",
+                )
+            ),
             init_from=dict(),
-            streams=dict(main=dict(source="shapes_text", batch=32, length=96)),
+            streams=dict(
+                main=dict(source="shapes_text", batch=32, length=96, glances=0.6)
+            ),
             objectives=dict(sft=dict(weight=1.0)),
             optim=dict(
                 name="muon",
@@ -74,7 +86,7 @@ def words(llm):
                 b2=0.99,
                 ema_decay=0.995,
             ),
-            total_steps=3000,
+            total_steps=2500,
             log_every=50,
             checkpoint_every=250,
             pictures_every=0,

@@ -325,3 +325,25 @@ def test_what_is_told_in_words_is_the_scene_that_is_asked_about():
         learnt = QWEN.decode(row["targets"][row["loss_mask"] > 0])
         assert learnt.startswith(language.canonical(scene))
     assert styles == {True, False}
+
+
+def test_glances_stand_where_a_picture_stands():
+    """As many visual tokens as there are cells, in a share of the rows."""
+    stream = make("shapes_text", glances=0.5, length=112)
+    glanced = 0
+    for index in range(40):
+        row = stream(index)
+        fields, scene = row["vlm"], shapes_world.Source("train")[index].scene
+        places = np.flatnonzero(fields["image_index"] >= 0)
+        assert fields["patches"].shape[0] == 16
+        learnt = QWEN.decode(row["targets"][row["loss_mask"] > 0])
+        assert learnt.startswith(language.canonical(scene))
+        if not len(places):
+            assert not fields["patches"].any() and not fields["patch_segments"].any()
+            continue
+        glanced += 1
+        np.testing.assert_array_equal(fields["image_index"][places], range(16))
+        np.testing.assert_allclose(fields["patches"].sum(-1), 1, rtol=1e-5)
+        said, _ = QWEN.decode(row["targets"]).split(QUESTION, 1)
+        assert not heldout_pairs(said) and scene.background not in said
+    assert 10 < glanced < 30

@@ -128,6 +128,27 @@ def test_the_table_is_read_by_id_and_stays_as_it_is():
     assert adapter and adapter <= told
 
 
+def test_given_coefficients_are_mixed_and_nothing_is_learnt_of_them():
+    """Neither tower nor connector has parameters; the decoder alone is there."""
+    words = SMALL["words"][:7]
+    bundle, params = made(
+        tower="given", given={"features": 7}, connector="mixture", words=words
+    )
+    assert params["vlm"].keys() == {"llm"}
+    shares = np.random.default_rng(2).random((2, 3, 7)).astype("float32")
+    given = {
+        "patches": shares,
+        "coordinates": np.zeros((2, 3, 2), np.int32),
+        "patch_segments": np.ones((2, 3), np.int32),
+    }
+    table = params["vlm"]["llm"]["embed_tokens"]["embedding"]
+    by_hand = shares @ table[words[0] : words[-1] + 1]
+    found = visual_tokens(bundle, params, given)
+    np.testing.assert_allclose(found, by_hand, atol=1e-5)
+    told = bundle.apply("vlm", params, **given, method="affinities")
+    np.testing.assert_array_equal(told, shares)
+
+
 def test_an_adapter_moves_to_another_decoder():
     """Other ids, another width and depth: the same parameters fit, the same mixture."""
     small, params = made()
@@ -189,5 +210,8 @@ def test_sizes_that_cannot_fit_are_all_told():
         assert text in str(told.value)
     with pytest.raises(BridgeError, match="tower 'clip_vit' has no sizes"):
         made(tower="clip_vit")
+    mixture = {"tower": "given", "given": {"features": 3}, "connector": "mixture"}
+    with pytest.raises(BridgeError, match="2 words for the tower's 3 coeff.*no ids of"):
+        made(words=(100, 576), **mixture)
     with pytest.raises(BridgeError, match=r"connector.*did you mean 'mlp2x_gelu'"):
         made(connector="mlp2_gelu")

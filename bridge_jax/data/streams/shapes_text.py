@@ -1,17 +1,20 @@
 """Scenes told in words, described and asked about: the world for a model without eyes.
 
-What is told stands where a picture stands in other streams.
+What is told stands where a picture stands in other streams: text, or, in a share of
+rows, glances, whose visual tokens are mixtures of words (a llava model's `mixture`).
 """
 
 import dataclasses
+import functools
+from collections.abc import Sequence
 
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import chat, processor, rows, shapes_world
+from bridge_jax.data import chat, processor, rows, shapes_world, tokens, vocabulary
 from bridge_jax.data.chat import Row
 from bridge_jax.data.choices import Choices
-from bridge_jax.data.shapes import language, questions, splits, telling
+from bridge_jax.data.shapes import glances, language, questions, splits, telling
 from bridge_jax.data.streams import ENDLESS
 
 MOST_QUESTIONS = 8
@@ -19,12 +22,16 @@ MOST_QUESTIONS = 8
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """Row: vlm {...} of text alone, targets [T], loss_mask [T] float32.
+    """Row: vlm {...}, targets [T], loss_mask [T] float32.
+
+    With glances, vlm has patches [16, words] of the shapes world's vocabulary, zeros in
+    rows of text; without, it is text alone.
 
     Attributes:
       length: T; as many turns as fit are kept.
       questions: which kinds are asked how often, see `shapes.questions.MIXES`.
       evenness: see `rows.weigh_replies`.
+      glances: share of rows told so.
     """
 
     processor: processor.Processor
@@ -33,6 +40,7 @@ class Stream:
     length: int = 128
     questions: str = "even"
     evenness: float = 0.5
+    glances: float = 0.0
 
     def __post_init__(self):
         questions.check_mix(self.questions)
@@ -40,25 +48,46 @@ class Stream:
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         rng = Choices(self.seed, self.split, index, "text")
         scene = shapes_world.Source(self.split, self.seed, ENDLESS)[index].scene
-        told = telling.told(rng, scene)
+        pictures: list[rows.Picture] = []
+        if self.glances and rng.coin(self.glances):
+            shares = glances.mixtures(rng, scene, *_columns())
+            pictures.append((shares, (1, glances.SIDE, glances.SIDE)))
+            told = None
+        else:
+            told = telling.told(rng, scene)
         pairs = splits.pairs(self.split)
         asked = questions.ask(rng, scene, pairs, MOST_QUESTIONS, self.questions)
         turns = [(one.question, one.answer) for one in asked]
         words = self.processor.words
         if words.look_first:
             turns.insert(0, (words.describe, language.canonical(scene)))
+        conversation = self._fitting(told, turns)
+        places = glances.SIDE**2 if self.glances else 0
+        fields, response, _ = self.processor.vlm(
+            [conversation], [], self.length, places
+        )
+        if self.glances:
+            fields |= rows.vision(pictures, places, _columns()[1], merge=1)
+        weights = rows.weigh_replies(response, self.evenness)
+        return {"vlm": fields, "targets": fields["tokens"], "loss_mask": weights}
+
+    def _fitting(self, told: str | None, turns: Sequence[tuple[str, str]]) -> Row:
+        """As many turns as fit; the first is told the scene, or given glances."""
+        side = glances.SIDE * self.processor.config.merge
         kept: list[Row] = []
         for question, reply in turns:
-            begins = not kept
+            content: object = question
+            if not kept and told is None:
+                content = [{"type": "image"}, {"type": "text", "text": question}]
+            elif not kept:
+                content = f"{told}\n{question}"
             row = self.processor.render(
                 [
-                    {
-                        "role": "user",
-                        "content": f"{told}\n{question}" if begins else question,
-                    },
+                    {"role": "user", "content": content},
                     {"role": "assistant", "content": reply},
                 ],
-                begins=begins,
+                [] if kept or told is not None else [(1, side, side)],
+                begins=not kept,
             )
             if sum(len(one.tokens) for one in [*kept, row]) > self.length:
                 break
@@ -68,8 +97,12 @@ class Stream:
                 f"not one turn fits into {self.length} tokens: give the stream a"
                 " greater length"
             )
-        fields, response, _ = self.processor.vlm(
-            [chat.follow(kept)], [], self.length, 0
-        )
-        weights = rows.weigh_replies(response, self.evenness)
-        return {"vlm": fields, "targets": fields["tokens"], "loss_mask": weights}
+        return chat.follow(kept)
+
+
+@functools.cache
+def _columns() -> tuple[dict[str, int], int]:
+    """Word -> its column of glances, and how many columns there are."""
+    known = vocabulary.load(tokens.BUILT_IN / vocabulary.SHAPES).words
+    spaced = {word[1:]: i for i, word in enumerate(known) if word.startswith(" ")}
+    return spaced, len(known)

@@ -10,6 +10,7 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.models.clip_vit import config as clip
 from bridge_jax.models.decoder_lm import config as decoder
 from bridge_jax.models.langbridge import config as adapter
+from bridge_jax.models.llava.towers import given as ready
 from bridge_jax.models.llava.towers import qwen2_vl as native
 
 ROOM = "bridge_jax.models.llava"
@@ -24,13 +25,15 @@ class Config:
       tower: a file of `towers`; the field of that name has its sizes.
       connector: a file of `connectors`.
       langbridge: sizes of the vocabulary adapter, if that is the connector.
-      words: ids, in the decoder's vocabulary, of the words that the adapter combines.
+      words: ids, in the decoder's vocabulary, of the words that langbridge and mixture
+        combine.
     """
 
     llm: decoder.Config
     tower: str = "clip_vit"
     clip_vit: clip.Config | None = None
     qwen2_vl: native.Config | None = None
+    given: ready.Config | None = None
     connector: str = "mlp2x_gelu"
     langbridge: adapter.Config | None = None
     words: tuple[int, ...] = ()
@@ -43,6 +46,8 @@ class Config:
             problems.append(f"tower {self.tower!r} has no sizes {self.tower}")
         if self.connector == "langbridge":
             problems += self._adapter()
+        elif self.connector == "mixture" and not problems:
+            problems += self._mixture()
         if problems:
             raise BridgeError("llava config: " + "; ".join(problems))
 
@@ -60,6 +65,18 @@ class Config:
             )
         if len(words) != sizes.vocab:
             problems.append(f"{len(words)} words for langbridge.vocab {sizes.vocab}")
+        return problems + self._ids()
+
+    def _mixture(self) -> list[str]:
+        problems = []
+        if len(self.words) != self.features:
+            problems.append(
+                f"{len(self.words)} words for the tower's {self.features} coefficients"
+            )
+        return problems + self._ids()
+
+    def _ids(self) -> list[str]:
+        problems, words = [], self.words
         if len(set(words)) != len(words):
             problems.append("words holds an id twice")
         if beyond := [i for i in words if not 0 <= i < self.llm.vocab_size]:

@@ -1,0 +1,45 @@
+"""No tower: features come with the batch, made elsewhere or by hand."""
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Raises nothing.
+
+    Attributes:
+      features: width of what is given.
+    """
+
+    features: int
+
+
+def width(sizes: Config) -> int:
+    """Of the features."""
+    return sizes.features
+
+
+def nothing(sizes: Config) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The least there is to see: one token of zeros."""
+    return (
+        jnp.zeros((1, 1, sizes.features)),
+        jnp.zeros((1, 1, 2), jnp.int32),
+        jnp.zeros((1, 1), jnp.int32),
+    )
+
+
+class Tower(nn.Module):
+    """Parameters: none."""
+
+    config: Config
+
+    def __call__(
+        self, patches: jax.Array, coordinates: jax.Array, segments: jax.Array
+    ) -> jax.Array:
+        """[B, N, features] as it is; one visual token for each."""
+        del coordinates, segments
+        return patches
