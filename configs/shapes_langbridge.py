@@ -7,11 +7,16 @@
     bridge train --config configs/shapes_langbridge.py:instruct-qwen2 \\
         --workdir runs/tuned --config.init_from.vlm=runs/adapter:vlm
 
-`words` is text alone: scenes told in words, described and asked about. `adapter` learns
-to describe pictures, tower and language model frozen; `instruct` answers questions, the
-tower alone frozen. The two models differ in tokenizer, template, width and depth. The
-tower is the shipped model's. `-tiny` after a name (`:adapter-qwen2-tiny`) is a smoke
-test; `configs/ablate_langbridge.py` trains and compares what they make.
+`words` sees no picture: scenes are told in words, described and asked about. In three
+rows of five they are told as glances, mixtures of words for each place, since models so
+small do not read mixtures that they never met. `adapter` learns to describe pictures,
+tower and language model frozen; `instruct` answers questions, the tower alone frozen.
+The two models differ in tokenizer, template, width and depth. The tower is the shipped
+model's. Coefficients are distributions over the words, as the paper says: free ones, as
+released, come to point where one model alone finds a meaning.
+
+`-tiny` after a name (`:adapter-qwen2-tiny`) is a smoke test;
+`configs/ablate_langbridge.py` trains and compares what they make.
 """
 
 from configs import common
@@ -105,7 +110,9 @@ def adapter(llm):
                 llm=dict(LLMS[llm]),
                 qwen2_vl=dict(TOWER),
                 connector="langbridge",
-                langbridge=dict(vision=TOWER["hidden_size"], vocab=WORDS),
+                langbridge=dict(
+                    vision=TOWER["hidden_size"], vocab=WORDS, form="softmax"
+                ),
                 words=f"shapes:{TOKENIZERS[llm]}",
             )
         )
@@ -117,7 +124,7 @@ def adapter(llm):
     config.streams = dict(main=dict(source="shapes_caption", batch=32))
     config.optim.trainable = ((r"vlm/connector/.*", True), (r".*", False))
     config.optim.learning_rate = 3e-3
-    config.total_steps = 1200
+    config.total_steps = 1000
     return config
 
 
@@ -131,6 +138,7 @@ def instruct(llm):
     )
     config.optim.trainable = ((r"vlm/vision/.*", False), (r".*", True))
     config.optim.learning_rate = 2e-3
+    config.total_steps = 400
     return config
 
 

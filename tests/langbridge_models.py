@@ -8,14 +8,14 @@ from bridge_jax.data import vocabulary
 from configs import shapes_langbridge
 
 
-def write(folder, variant, processor=None, **overrides):
+def write(folder, variant, processor=None, table=None, **overrides):
     """Of configs/shapes_langbridge.py: "words-llama3", "adapter-qwen2".
 
-    `processor` and `overrides`, of the model, are changes to it.
+    `processor` and `overrides`, of the model, are changes; `table` takes its place.
     """
     made = shapes_langbridge.get_config(variant)
     asked = config_lib.plain(made.processor) | (processor or {})
-    part = config_lib.plain(made.model.vlm) | overrides
+    part = table or config_lib.plain(made.model.vlm) | overrides
     return tiny_model.write(
         folder,
         table=vocabulary.resolved({"vlm": part}),

@@ -63,10 +63,16 @@ class Engine:
 
     def need_eyes(self) -> None:
         """Raises BridgeError if the language model has no tower."""
-        if self.bundle["vlm"].family in BLIND:
+        part = self.bundle["vlm"]
+        if part.family in BLIND:
             raise BridgeError(
-                "this model cannot look at pictures: its vlm is"
-                f" {self.bundle['vlm'].family}, which reads text alone"
+                f"this model cannot look at pictures: its vlm is {part.family}, which"
+                " reads text alone"
+            )
+        if getattr(part.config, "tower", None) == "given":
+            raise BridgeError(
+                "this model cannot look at pictures: its vlm has the tower 'given',"
+                " which is none; give its decoder one (bridge langbridge transfer --to)"
             )
 
     def run(

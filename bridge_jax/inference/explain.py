@@ -58,6 +58,7 @@ def explain(
             f"this model cannot explain: its vlm is {part.family}, and a connector's"
             f" words are told of {FAMILY}"
         )
+    engine.need_eyes()
     combines = part.config.connector == "langbridge"
     ids = part.config.words if combines else range(part.config.llm.vocab_size)
     inputs.positive(top, "top")

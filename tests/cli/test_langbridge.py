@@ -13,19 +13,25 @@ from bridge_jax.checkpoint import weights_file
 from bridge_jax.cli import main
 from bridge_jax.core import trees
 from bridge_jax.data import shapes_world, tokens, vocabulary
+from configs.shapes_langbridge import LLMS
 
 WORDS = vocabulary.load(tokens.BUILT_IN / vocabulary.SHAPES)
 MLP = {"connector": "mlp2x_gelu"}
+WIDTH = {name: sizes["hidden_size"] for name, sizes in LLMS.items()}
+ALONE = {"family": "decoder_lm", "size": "tiny", **LLMS["qwen2"]}
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A folder with an adapter, an MLP connector and another language model."""
+    """A folder with an adapter, an MLP connector and both language models.
+
+    One of those is alone, one has practised with given mixtures of words.
+    """
     home = tmp_path_factory.mktemp("langbridge")
     langbridge_models.write(home / "adapter", "adapter-qwen2")
     langbridge_models.write(home / "mlp", "adapter-qwen2", **MLP)
     langbridge_models.write(home / "llama3", "words-llama3")
-    langbridge_models.write(home / "qwen2", "words-qwen2")
+    langbridge_models.write(home / "qwen2", "words-qwen2", table=ALONE)
     image = shapes_world.Source("test")[3].image
     Image.fromarray(image).save(home / "picture.png")
     return home
@@ -79,7 +85,7 @@ def test_a_moved_model_is_loaded_and_asked(home, tmp_path):
     picture = Image.open(home / "picture.png")
     [answer] = model.chat([picture], ["How many objects?"], max_new_tokens=4)
     assert len(answer.tokens) <= 4
-    assert model.engine.bundle["vlm"].config.llm.hidden_size == 192
+    assert model.engine.bundle["vlm"].config.llm.hidden_size == WIDTH["llama3"]
 
 
 def test_a_padded_mlp_says_the_same_and_then_nothing(home, tmp_path):
@@ -96,15 +102,16 @@ def test_a_padded_mlp_says_the_same_and_then_nothing(home, tmp_path):
         )
         for model in models
     )
-    np.testing.assert_allclose(wide[..., :160], small, atol=1e-6)
-    assert not wide[..., 160:].any()
+    np.testing.assert_allclose(wide[..., : WIDTH["qwen2"]], small, atol=1e-6)
+    assert not wide[..., WIDTH["qwen2"] :].any()
 
 
 @pytest.mark.parametrize(
     ("adapter", "to", "told"),
     [
         ("mlp", "llama3", "only a langbridge moves by its words"),
-        ("llama3", "qwen2", "one part of the family llava is needed"),
+        ("llama3", "qwen2", "the connector 'mixture': only a langbridge moves"),
+        ("qwen2", "llama3", "one part of the family llava is needed"),
         ("adapter", "../nothing", "no weights"),
     ],
 )
@@ -116,10 +123,13 @@ def test_what_cannot_move_is_told(home, tmp_path, capsys, adapter, to, told):
 
 
 def test_an_mlp_does_not_fit_a_narrower_decoder(home, tmp_path, capsys):
-    langbridge_models.write(tmp_path / "narrow", "words-qwen2", hidden_size=96)
+    langbridge_models.write(
+        tmp_path / "narrow", "words-qwen2", table=ALONE | {"hidden_size": 96}
+    )
     where = ("--adapter", home / "mlp", "--to", tmp_path / "narrow", "--pad")
     assert bridge("transfer", *where, "-o", tmp_path / "out") == 2
-    assert "160 values a token does not fit a decoder of 96" in capsys.readouterr().err
+    told = f"{WIDTH['qwen2']} values a token does not fit a decoder of 96"
+    assert told in capsys.readouterr().err
 
 
 def test_words_that_another_model_lacks_are_told(home, tmp_path, capsys):

@@ -78,12 +78,17 @@ def test_pictures_and_mentions_must_match(model, pictures):
         turns.replies(model.engine, model.params, [asked], [pictures[:2]], CHOICE)
 
 
-def test_a_model_without_eyes_answers_text_alone(tmp_path):
-    folder = langbridge_models.write(tmp_path / "llm", "words-llama3")
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({}, "its vlm has the tower 'given', which is none"),
+        ({"family": "decoder_lm", "size": "tiny"}, "its vlm is decoder_lm"),
+    ],
+)
+def test_a_model_without_eyes_answers_text_alone(tmp_path, table, told):
+    folder = langbridge_models.write(tmp_path / "llm", "words-llama3", table=table)
     llm = bridge_jax.load(folder)
     [answer] = llm.chat([None], ["How many?"], max_new_tokens=3)
     assert len(answer.tokens) <= 3
-    with pytest.raises(
-        BridgeError, match="cannot look at pictures: its vlm is decoder_lm"
-    ):
+    with pytest.raises(BridgeError, match=f"cannot look at pictures: {told}"):
         llm.chat([np.zeros((64, 64, 3), np.uint8)], ["How many?"])

@@ -104,9 +104,8 @@ def _padded(
     connector, width = model["connector"], model["llm"]["hidden_size"]
     if connector != "mlp2x_gelu" or not args.pad:
         raise BridgeError(
-            f"{args.adapter} has the connector {connector!r}, which belongs to the"
-            " decoder it was trained with; only a langbridge moves by its words, and"
-            " an mlp2x_gelu as it is with --pad"
+            f"{args.adapter} has the connector {connector!r}: only a langbridge moves"
+            " by its words, and an mlp2x_gelu as it is, with --pad"
         )
     from bridge_jax.models.llava import move
 

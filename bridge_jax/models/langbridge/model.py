@@ -15,7 +15,10 @@ from bridge_jax.models.langbridge.config import Config
 
 
 class VocabularyAdapter(nn.Module):
-    """Linear, exact GELU, Linear, Linear: nothing between the last two."""
+    """Linear, exact GELU, Linear, Linear: nothing between the last two.
+
+    The last starts at zero, unlike the original's: all scores are equal.
+    """
 
     config: Config
 
@@ -29,7 +32,11 @@ class VocabularyAdapter(nn.Module):
         )
         self.inner = dense(c.hidden, axes=("embed", "mlp"))
         self.outer = dense(c.hidden, axes=("mlp", "embed"))
-        self.words = dense(c.vocab, axes=("embed", "vocab"))
+        # Fresh, it says nothing: what it would say by chance is hardly unlearnt, and
+        # means something else to each language model.
+        self.words = dense(
+            c.vocab, axes=("embed", "vocab"), kernel_init=nn.initializers.zeros
+        )
 
     def __call__(self, features: jax.Array) -> jax.Array:
         """features [B, N, vision] -> float32 coefficients [B, N, V]."""
