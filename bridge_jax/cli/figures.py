@@ -23,8 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--mark",
-        default="figures",
-        help="which marks (default: %(default)s)",
+        help="which marks of that page (default: figures)",
     )
 
 
@@ -33,6 +32,8 @@ def run(args: argparse.Namespace) -> None:
     from bridge_jax.eval import records
     from bridge_jax.eval.pages import published
 
+    if args.mark and args.into is None:
+        raise BridgeError("--mark names marks of a page: give the page with --into")
     by_split = {}
     for folder in args.folders:
         metrics = records.read_json(folder / "metrics.json")
@@ -44,5 +45,6 @@ def run(args: argparse.Namespace) -> None:
     if args.into is None:
         print(published.markdown(by_split))
         return
-    outputs.write_text(args.into, published.insert(args.into, args.mark, by_split))
+    page = published.insert(args.into, args.mark or "figures", by_split)
+    outputs.write_text(args.into, page)
     print(args.into)

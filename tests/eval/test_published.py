@@ -58,3 +58,5 @@ def test_the_command_replaces_what_stands_between_the_marks(tmp_path, capsys):
     page.write_text("no marks")
     assert main.main(command) == 2 and page.read_text() == "no marks"
     assert "needs the marks" in capsys.readouterr().err
+    assert main.main([*command[:2], "--mark", "other"]) == 2
+    assert "give the page with --into" in capsys.readouterr().err
