@@ -6,9 +6,10 @@ from PIL import Image, ImageDraw, ImageFont
 from bridge_jax.eval import pictures
 from bridge_jax.inference.explain import Explanation
 
-CELL = 104  # least pixels a token, across and down
+CELL = 104  # least pixels a token, across and down; more where words are longer
 SIZE = 13
 _LINE = 17
+_EDGE = 5
 _VEIL = 0.72  # of white over the picture, so that words are read
 
 
@@ -21,28 +22,33 @@ def sheet(explanation: Explanation) -> np.ndarray:
 
 def _frame(explanation: Explanation, number: int) -> np.ndarray:
     _, rows, columns = explanation.grid
-    top = explanation.values.shape[1]
-    side = max(CELL, _LINE * top + 8)
+    font, lines = ImageFont.load_default(SIZE), _lines(explanation)
+    widest = max(font.getlength(text) for token in lines for text in token)
+    side = max(CELL, _LINE * len(lines[0]) + 8, int(widest) + 2 * _EDGE)
     picture = Image.fromarray(explanation.pixels[number])
     picture = picture.resize((columns * side, rows * side), Image.Resampling.NEAREST)
     white = Image.new("RGB", picture.size, pictures.PAPER)
     drawn = Image.blend(picture, white, _VEIL)
-    pen, font = ImageDraw.Draw(drawn), ImageFont.load_default(SIZE)
+    pen = ImageDraw.Draw(drawn)
     for token in range(rows * columns):
         row, column = divmod(token, columns)
         left, upper = column * side, row * side
-        place = number * rows * columns + token
         box = (left, upper, left + side - 1, upper + side - 1)
         pen.rectangle(box, outline=pictures.FAINT)
-        pairs = zip(
-            explanation.words[place], explanation.values[place].tolist(), strict=True
-        )
-        for line, (word, value) in enumerate(pairs):
-            text = f"{_shown(word)} {value:.2f}"
-            where = (left + 5, upper + 4 + line * _LINE)
+        for line, text in enumerate(lines[number * rows * columns + token]):
+            where = (left + _EDGE, upper + 4 + line * _LINE)
             ink = pictures.INK if line == 0 else pictures.FAINT
             pen.text(where, text, font=font, fill=ink)
     return np.asarray(drawn)
+
+
+def _lines(explanation: Explanation) -> list[list[str]]:
+    """What is written at each token of all frames."""
+    told = zip(explanation.words, explanation.values.tolist(), strict=True)
+    return [
+        [f"{_shown(word)} {value:.2f}" for word, value in zip(*one, strict=True)]
+        for one in told
+    ]
 
 
 def _shown(word: str) -> str:
