@@ -3,8 +3,10 @@
 #
 #   bash launch/langbridge.sh [--into README.md]
 #
-# Everything goes to runs/langbridge. Run it again to go on after an interruption. The
-# last table is that of configs/ablate_langbridge.py; --into puts both into a page.
+# Everything goes to runs/langbridge: words.png shows what an adapter says of a picture,
+# beside what embeddings an MLP's tokens are near. Run it again to go on after an
+# interruption. The last table is that of configs/ablate_langbridge.py; --into puts both
+# into a page.
 set -euo pipefail
 # shellcheck source=launch/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
@@ -27,6 +29,14 @@ words words_qwen2 configs/shapes_langbridge.py:words-qwen2
 words words_llama3 configs/shapes_langbridge.py:words-llama3
 
 bridge ablate --config configs/ablate_langbridge.py:adapters --out "$runs/adapters" "$@"
+
+# Of a picture that the shipped model draws.
+bridge generate "a red circle left of a blue square" \
+  -o "$runs/scene.png" --force
+bridge langbridge explain "$runs/scene.png" --force \
+  --model "$runs/adapters/baseline/seed_0/run" \
+  --against "$runs/adapters/mlp/seed_0/run" \
+  -o "$runs/words.png" --curve "$runs/sparsity.png"
 
 move() {
   local arm=$1 name=$2
