@@ -79,6 +79,21 @@ def test_what_is_seen_stands_among_the_words(tower, connector):
     np.testing.assert_array_equal(after, words[:, 1 + visual :])
 
 
+@pytest.mark.parametrize(
+    ("tower", "width"),
+    [
+        ({}, 384),
+        (CLIP, 192),
+        ({"tower": "given", "given": {"features": 40}, "connector": "mixture"}, 40),
+    ],
+)
+def test_patches_of_another_width_are_refused(tower, width):
+    bundle, params = made(**{"connector": "linear"} | tower)
+    bundle.apply("vlm", params, **fields(12, 1), **seen(2, 1, 4, width))
+    with pytest.raises(BridgeError, match=f"have 24 values and the .* reads {width}"):
+        bundle.apply("vlm", params, **fields(12, 1), **seen(2, 1, 4, 24))
+
+
 def test_frames_do_not_see_each_other():
     """Tiles of one picture are frames; a CLIP tower has no other way to see them."""
     bundle, params = made(connector="linear", **CLIP)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from bridge_jax.core import types
-from bridge_jax.layers import attention, linear, mlp, norm
+from bridge_jax.layers import attention, linear, mlp, norm, patch_width
 from bridge_jax.models.clip_vit.config import Config
 
 
@@ -76,7 +76,11 @@ class ClipViT(nn.Module):
         return self.look(_patches(images, self.config.patch))
 
     def look(self, patches: jax.Array) -> jax.Array:
-        """`__call__` for patches [B, P, 3 * patch^2], row by row, channel first."""
+        """`__call__` for patches [B, P, 3 * patch^2], row by row, channel first.
+
+        Raises BridgeError for patches of another width.
+        """
+        patch_width.check(patches, self.config.channels * self.config.patch**2)
         states = self._states(patches)
         if self.is_initializing():
             # The last norm is not on this path, and must exist.

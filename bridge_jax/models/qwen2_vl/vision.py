@@ -9,7 +9,16 @@ import jax
 import jax.numpy as jnp
 
 from bridge_jax.core.types import dtype
-from bridge_jax.layers import attention, linear, mlp, norm, packed, rope, stack
+from bridge_jax.layers import (
+    attention,
+    linear,
+    mlp,
+    norm,
+    packed,
+    patch_width,
+    rope,
+    stack,
+)
 from bridge_jax.models.qwen2_vl.config import Config
 
 
@@ -93,8 +102,12 @@ class VisionTower(nn.Module):
 
         Returns:
           [B, P / merge^2, hidden_size]; tokens made of padding are meaningless.
+
+        Raises:
+          BridgeError: patches of another width.
         """
         config, vision = self.config, self.config.vision
+        patch_width.check(patches, vision.patch_dim)
         x = patches.astype(dtype(config.dtype))
         x = linear.Dense(
             vision.dim,

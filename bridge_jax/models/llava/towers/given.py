@@ -6,6 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from bridge_jax.layers import patch_width
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
@@ -40,6 +42,10 @@ class Tower(nn.Module):
     def __call__(
         self, patches: jax.Array, coordinates: jax.Array, segments: jax.Array
     ) -> jax.Array:
-        """[B, N, features] as it is; one visual token for each."""
+        """[B, N, features] as it is; one visual token for each.
+
+        Raises BridgeError for features of another width.
+        """
         del coordinates, segments
+        patch_width.check(patches, self.config.features)
         return patches
