@@ -2,7 +2,7 @@
 
     bash launch/langbridge.sh
 
-runs all of it: two language models learn from text alone; `:adapters` trains connectors
+runs all of it: two language models learn without eyes; `:adapters` trains connectors
 with both; `bridge langbridge transfer` moves those of one to the other; and the default
 tunes that one with instructions, or asks it untuned. `:tiny` and `:adapters-tiny` are
 smoke tests. `:cost` is what the adapter costs at published size, never run:

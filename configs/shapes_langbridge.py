@@ -8,12 +8,12 @@
         --workdir runs/tuned --config.init_from.vlm=runs/adapter:vlm
 
 `words` sees no picture: scenes are told in words, described and asked about. In three
-rows of five they are told as glances, mixtures of words for each place, since models so
-small do not read mixtures that they never met. `adapter` learns to describe pictures,
-tower and language model frozen; `instruct` answers questions, the tower alone frozen.
-The two models differ in tokenizer, template, width and depth. The tower is the shipped
-model's. Coefficients are distributions over the words, as the paper says: free ones, as
-released, come to point where one model alone finds a meaning.
+rows of five they are told as glances, mixtures of words for each place, so that models
+so small can read such. `adapter` learns to describe pictures, tower and language model
+frozen; `instruct` answers questions, the tower alone frozen. The two models differ in
+tokenizer, template, width and depth. The tower is the shipped model's. Coefficients are
+distributions over the words, as the paper says, since free ones, as released, may point
+where one model alone finds a meaning.
 
 `-tiny` after a name (`:adapter-qwen2-tiny`) is a smoke test;
 `configs/ablate_langbridge.py` trains and compares what they make.

@@ -16,10 +16,8 @@ assert KEPT, "no experiment is kept, and none would be checked"
 
 @pytest.mark.parametrize("folder", KEPT, ids=lambda folder: folder.name)
 def test_the_readme_shows_what_was_measured(folder):
-    name, _, variant = folder.name.partition("-")
-    config = config_lib.load(f"configs/{name}.py" + (variant and f":{variant}"))
+    config = config_lib.load(f"configs/{folder.name}.py")
     experiment = experiment_lib.load(config)
     found = results.read(experiment, folder)
     told = table.markdown(found, experiment.figures)
-    mark = folder.name.replace("-", ":")
-    assert marks.between(ROOT / "README.md", mark).strip() == told.strip()
+    assert marks.between(ROOT / "README.md", folder.name).strip() == told.strip()

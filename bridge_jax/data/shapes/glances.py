@@ -62,11 +62,12 @@ def areas(thing: Object) -> dict[int, float]:
     found = {}
     for cell in range(SIDE**2):
         row, column = divmod(cell, SIDE)
-        wide, tall = _overlap(thing.x, column, thing), _overlap(thing.y, row, thing)
-        found[cell] = wide * tall
+        wide = _overlap(column, thing.x, thing.radius)
+        found[cell] = wide * _overlap(row, thing.y, thing.radius)
     return found
 
 
-def _overlap(middle: float, number: int, thing: Object) -> float:
+def _overlap(number: int, middle: float, radius: float) -> float:
+    """Pixels that a row or column of cells shares with a box, along one axis."""
     low, high = number * CELL, (number + 1) * CELL
-    return max(0.0, min(high, middle + thing.radius) - max(low, middle - thing.radius))
+    return max(0.0, min(high, middle + radius) - max(low, middle - radius))

@@ -73,20 +73,15 @@ class Stream:
 
     def _fitting(self, told: str | None, turns: Sequence[tuple[str, str]]) -> Row:
         """As many turns as fit; the first is told the scene, or given glances."""
-        side = glances.SIDE * self.processor.config.merge
         kept: list[Row] = []
         for question, reply in turns:
-            content: object = question
-            if not kept and told is None:
-                content = [{"type": "image"}, {"type": "text", "text": question}]
-            elif not kept:
-                content = f"{told}\n{question}"
+            content, grids = (question, ()) if kept else self._opening(told, question)
             row = self.processor.render(
                 [
                     {"role": "user", "content": content},
                     {"role": "assistant", "content": reply},
                 ],
-                [] if kept or told is not None else [(1, side, side)],
+                grids,
                 begins=not kept,
             )
             if sum(len(one.tokens) for one in [*kept, row]) > self.length:
@@ -98,6 +93,16 @@ class Stream:
                 " greater length"
             )
         return chat.follow(kept)
+
+    def _opening(
+        self, told: str | None, question: str
+    ) -> tuple[object, tuple[chat.Grid, ...]]:
+        """Content of the first question, and grids of what it shows."""
+        if told is not None:
+            return f"{told}\n{question}", ()
+        side = glances.SIDE * self.processor.config.merge
+        content = [{"type": "image"}, {"type": "text", "text": question}]
+        return content, ((1, side, side),)
 
 
 @functools.cache

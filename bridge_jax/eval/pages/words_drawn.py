@@ -15,14 +15,15 @@ _VEIL = 0.72  # of white over the picture, so that words are read
 
 def sheet(explanation: Explanation) -> np.ndarray:
     """uint8 [H, W, 3]: frames beside each other, in each token its words and values."""
+    lines = _lines(explanation)
     return pictures.beside(
-        [_frame(explanation, number) for number in range(explanation.grid[0])]
+        [_frame(explanation, lines, number) for number in range(explanation.grid[0])]
     )
 
 
-def _frame(explanation: Explanation, number: int) -> np.ndarray:
+def _frame(explanation: Explanation, lines: list[list[str]], number: int) -> np.ndarray:
     _, rows, columns = explanation.grid
-    font, lines = ImageFont.load_default(SIZE), _lines(explanation)
+    font = ImageFont.load_default(SIZE)
     widest = max(font.getlength(text) for token in lines for text in token)
     side = max(CELL, _LINE * len(lines[0]) + 8, int(widest) + 2 * _EDGE)
     picture = Image.fromarray(explanation.pixels[number])

@@ -32,8 +32,8 @@ class VocabularyAdapter(nn.Module):
         )
         self.inner = dense(c.hidden, axes=("embed", "mlp"))
         self.outer = dense(c.hidden, axes=("mlp", "embed"))
-        # Fresh, it says nothing: what it would say by chance is hardly unlearnt, and
-        # means something else to each language model.
+        # Fresh, it says nothing: what it would say by chance means something else to
+        # each language model.
         self.words = dense(
             c.vocab, axes=("embed", "vocab"), kernel_init=nn.initializers.zeros
         )

@@ -11,7 +11,7 @@ from bridge_jax.layers import patch_width
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """Raises nothing.
+    """What comes with the batch.
 
     Attributes:
       features: width of what is given.
