@@ -11,7 +11,8 @@ from bridge_jax.data.shapes.scene import Object, Scene
 SIDE = 4  # cells a side: as many places as the shapes world's towers have tokens
 CELL = palette.IMAGE_SIZE / SIDE  # pixels
 LEAST = 20.0  # square pixels of a cell in which a thing is noticed
-STRAY = 0.3  # share of cells that also say something unfounded, at most this loud
+STRAY = 0.3  # share of cells that also say something unfounded
+LOUDEST = 0.3  # share of such a cell's mixture that is unfounded, at most
 
 
 def mixtures(
@@ -44,7 +45,7 @@ def mixtures(
             row += _shares(stream, words, index, size)
         row /= row.sum()
         if stream.coin(STRAY):
-            loud = STRAY * stream.uniform()
+            loud = LOUDEST * stream.uniform()
             row *= 1 - loud
             row[stream.below(size)] += loud
     return told
