@@ -19,7 +19,9 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 from bridge_jax.data import pipeline
 from bridge_jax.data.cache import origin, reading, wishes
-from bridge_jax.inference import captions, continuous, decode, precompute
+from bridge_jax.inference import precompute
+from bridge_jax.inference.answering import continuous, decode
+from bridge_jax.inference.drawing import captions
 from bridge_jax.inference.engine import Engine
 from bridge_jax.train import cached, recipe
 

@@ -122,7 +122,8 @@ def _how(args: argparse.Namespace) -> dict[str, Any]:
 
 def _tell_along(model: Any, shown: list[Any], args: argparse.Namespace) -> None:
     """The answer of `Model.chat`, on the terminal as it grows."""
-    from bridge_jax.inference import choosing, inputs, live
+    from bridge_jax.inference import inputs, live
+    from bridge_jax.inference.answering import choosing
 
     inputs.texts([args.question], "question")
     number = model.number(shown, args.question)
@@ -139,7 +140,8 @@ def _tell_along(model: Any, shown: list[Any], args: argparse.Namespace) -> None:
 
 def _converse(model: Any, shown: list[Any], args: argparse.Namespace) -> None:
     """Questions and answers in turn, until there are no more lines."""
-    from bridge_jax.inference import choosing, live
+    from bridge_jax.inference import live
+    from bridge_jax.inference.answering import choosing
 
     choice, messages, new = choosing.make(**_how(args)), [], shown
     with live.Live(model, rows=1) as talk:

@@ -10,7 +10,8 @@ import numpy as np
 from bridge_jax.core import log, rng, trees
 from bridge_jax.core.types import Params
 from bridge_jax.data import chat
-from bridge_jax.inference import batching, edit, inputs
+from bridge_jax.inference import batching, inputs
+from bridge_jax.inference.drawing import edit
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.inputs import Picture
 from bridge_jax.models import bundle as bundle_lib

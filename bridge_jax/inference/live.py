@@ -15,21 +15,20 @@ import numpy as np
 from bridge_jax.core import runtime
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import chat
-from bridge_jax.inference import (
-    batching,
+from bridge_jax.inference import batching, inputs
+from bridge_jax.inference.answering import (
     choosing,
     decode,
-    inputs,
     looking,
     reading,
     seats,
     turns,
 )
-from bridge_jax.inference.choosing import Choice
+from bridge_jax.inference.answering.choosing import Choice
+from bridge_jax.inference.answering.reply import Failed, Piece, Reply
+from bridge_jax.inference.answering.speech import Speech
 from bridge_jax.inference.model import Model
-from bridge_jax.inference.reply import Failed, Piece, Reply
 from bridge_jax.inference.results import Answer
-from bridge_jax.inference.speech import Speech
 
 __all__ = ["Choice", "Failed", "Live", "Piece", "Reply"]
 _LOOKS = 256  # descriptions of pictures that are remembered

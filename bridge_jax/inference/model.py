@@ -12,22 +12,16 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.data.chat import Message
-from bridge_jax.inference import (
-    batching,
-    captions,
-    choosing,
-    decode,
-    inputs,
-    looking,
-    watching,
-)
-from bridge_jax.inference import edit as edit_lib
+from bridge_jax.inference import batching, inputs
 from bridge_jax.inference import embed as embed_lib
 from bridge_jax.inference import explain as explain_lib
-from bridge_jax.inference import generate as generate_lib
-from bridge_jax.inference import likelihood as likelihood_lib
 from bridge_jax.inference import settings as settings_lib
 from bridge_jax.inference import story as story_lib
+from bridge_jax.inference.answering import choosing, decode, looking
+from bridge_jax.inference.answering import likelihood as likelihood_lib
+from bridge_jax.inference.drawing import captions, watching
+from bridge_jax.inference.drawing import edit as edit_lib
+from bridge_jax.inference.drawing import generate as generate_lib
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.results import Answer, Drawing, Edited, Likelihood
 from bridge_jax.models import bundle as bundle_lib

@@ -23,7 +23,9 @@ from bridge_jax.core.types import Params
 from bridge_jax.data import pipeline
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.data.cache import fields, reading, records, shards, store, wishes
-from bridge_jax.inference import batching, captions, continuous, inputs
+from bridge_jax.inference import batching, inputs
+from bridge_jax.inference.answering import continuous
+from bridge_jax.inference.drawing import captions
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.results import Caption
 from bridge_jax.models import bundle as bundle_lib

@@ -59,12 +59,12 @@ class Settings:
         in which no query stands.
       rewrite: whether the LLM writes the caption, or the prompt is the caption.
       negative: what guidance leads away from, in place of no text at all.
-      size: (height, width) in pixels, see `inference/sizes.py`; None for the size
-        that the decoder was trained at.
+      size: (height, width) in pixels, see `inference/drawing/sizes.py`; None for the
+        size that the decoder was trained at.
       strength: of an edit, how much of the noise its source is laid under: the share
         of the steps that are taken. 1 is noise alone, 0 the source itself.
       best_of: candidates drawn for each picture; the one that the model itself reads
-        best is kept, see `inference/best_of.py`.
+        best is kept, see `inference/drawing/best_of.py`.
 
     Raises:
       BridgeError: every value that cannot be, at once.

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import duplicates, epochs, rejects
-from bridge_jax.data.faults import Faults
 from bridge_jax.data.forms import captioned, edit, pictures
 from bridge_jax.data.images import size_of
-from bridge_jax.data.packed_stream import PackedStream
-from bridge_jax.data.record_stream import RecordStream
-from bridge_jax.data.segment_stream import SegmentStream
+from bridge_jax.data.records import duplicates, epochs, rejects
+from bridge_jax.data.records.faults import Faults
+from bridge_jax.data.records.packed_stream import PackedStream
+from bridge_jax.data.records.record_stream import RecordStream
+from bridge_jax.data.records.segment_stream import SegmentStream
 
 SHOWN = 160  # characters of a value
 _PICTURES = (*captioned.PICTURES, *edit.SOURCES, *edit.TARGETS)

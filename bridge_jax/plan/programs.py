@@ -10,7 +10,9 @@ import numpy as np
 
 from bridge_jax.core import flops, trees
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.inference import batching, decode, generate, paint
+from bridge_jax.inference import batching
+from bridge_jax.inference.answering import decode
+from bridge_jax.inference.drawing import generate, paint
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.results import Caption
 from bridge_jax.inference.settings import Settings

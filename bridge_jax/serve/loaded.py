@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from bridge_jax.inference import live
+from bridge_jax.inference.drawing.paint import PARTS as DRAWING
 from bridge_jax.inference.embed import PARTS as EMBEDDING
 from bridge_jax.inference.model import Model
-from bridge_jax.inference.paint import PARTS as DRAWING
 from bridge_jax.serve.backend import Ask, Drawn, Reply, Show, Wish
 from bridge_jax.serve.pictures import decoded
 

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from bridge_jax.data import duplicates
+from bridge_jax.data.records import duplicates
 
 DIFFERENT = [
     {},

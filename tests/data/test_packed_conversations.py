@@ -11,7 +11,8 @@ from PIL import Image
 
 from bridge_jax.core import rng
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import packed_stream, pipeline
+from bridge_jax.data import pipeline
+from bridge_jax.data.records import packed_stream
 from bridge_jax.data.sources import kept_index
 from bridge_jax.models import view
 from bridge_jax.objectives import base

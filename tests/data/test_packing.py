@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from bridge_jax.data import packing, survey
-from bridge_jax.data.packed_epochs import PackedEpochs
+from bridge_jax.data.records import packing, survey
+from bridge_jax.data.records.packed_epochs import PackedEpochs
 
 ROOM = (100, 40)
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.inference import batching, best_of, draw, likelihood
+from bridge_jax.inference import batching
 from bridge_jax.inference import inputs as inputs_lib
+from bridge_jax.inference.answering import likelihood
+from bridge_jax.inference.drawing import best_of, draw
 
 FAST = {"steps": 2, "rewrite": False, "seed": 3}
 PROMPTS = ["a red circle", "two stars", "a ring"]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.inference import choosing
-from bridge_jax.inference.choosing import Choice
+from bridge_jax.inference.answering import choosing
+from bridge_jax.inference.answering.choosing import Choice
 
 SIZE = 50
 SETTINGS = [

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.inference import batching, continuous, decode, inputs, looking, settings
+from bridge_jax.inference import batching, inputs, settings
+from bridge_jax.inference.answering import continuous, decode, looking
 from bridge_jax.inference.engine import Engine
 
 COUNT, ROWS, NEW = 21, 4, 40

@@ -10,7 +10,8 @@ import pytest
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import chat, rows
 from bridge_jax.data import processor as processor_lib
-from bridge_jax.inference import batching, decode, inputs, looking, results
+from bridge_jax.inference import batching, inputs, results
+from bridge_jax.inference.answering import decode, looking
 from bridge_jax.inference.engine import Engine
 from bridge_jax.layers import kv_cache as kv
 

@@ -10,7 +10,8 @@ import bridge_jax
 from bridge_jax.core import rng
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.diffusion import samplers
-from bridge_jax.inference import captions, generate, paint, results, settings
+from bridge_jax.inference import results, settings
+from bridge_jax.inference.drawing import captions, generate, paint
 from bridge_jax.models import replacement, view
 
 FAST = {"steps": 2, "rewrite": False}

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from bridge_jax.data import chat
-from bridge_jax.inference import decode, inputs, kept, seats, turns
-from bridge_jax.inference.choosing import Choice
+from bridge_jax.inference import inputs
+from bridge_jax.inference.answering import decode, kept, seats, turns
+from bridge_jax.inference.answering.choosing import Choice
 
 IMAGE = {"type": "image"}
 

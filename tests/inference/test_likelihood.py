@@ -7,7 +7,8 @@ import pytest
 import bridge_jax
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import chat, patches
-from bridge_jax.inference import inputs, likelihood, looking, settings
+from bridge_jax.inference import inputs, settings
+from bridge_jax.inference.answering import likelihood, looking
 
 TEXTS = ["a red circle", "two large blue stars above one small ring", "a ring"]
 LENGTH = 192  # of every plain pass, so that it is compiled twice

@@ -13,7 +13,8 @@ import pytest
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import processor as processor_lib
-from bridge_jax.inference import inputs, kept, looking, seats, turns
+from bridge_jax.inference import inputs
+from bridge_jax.inference.answering import kept, looking, seats, turns
 from bridge_jax.inference.live import Choice, Failed, Live
 from bridge_jax.inference.model import Model
 from bridge_jax.inference.results import Answer

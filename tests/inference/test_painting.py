@@ -8,7 +8,8 @@ import pytest
 from bridge_jax.core import trees
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import aspects
-from bridge_jax.inference import captions, draw, paint, results, settings, sizes
+from bridge_jax.inference import results, settings
+from bridge_jax.inference.drawing import captions, draw, paint, sizes
 
 PROMPTS = ["a red circle", "two stars"]
 FAST = {"steps": 3, "condition": "text", "rewrite": False, "guidance": 8.0}

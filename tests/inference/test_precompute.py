@@ -13,7 +13,9 @@ from bridge_jax.core import rng
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import pipeline
 from bridge_jax.data.cache import fields, origin, records, shards, store, wishes
-from bridge_jax.inference import captions, decode, precompute, settings
+from bridge_jax.inference import precompute, settings
+from bridge_jax.inference.answering import decode
+from bridge_jax.inference.drawing import captions
 from bridge_jax.layers import kv_cache as kv
 from bridge_jax.models import view as view_lib
 

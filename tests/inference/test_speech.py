@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from bridge_jax.data import tokens
-from bridge_jax.inference import reading
-from bridge_jax.inference.choosing import Choice
-from bridge_jax.inference.speech import Speech
+from bridge_jax.inference.answering import reading
+from bridge_jax.inference.answering.choosing import Choice
+from bridge_jax.inference.answering.speech import Speech
 
 TEXT = " \n a zürich 中文 café 👩‍🚀 stars and stars, stop here \n and then more  "
 

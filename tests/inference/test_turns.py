@@ -9,7 +9,8 @@ import pytest
 import bridge_jax
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import processor as processor_lib
-from bridge_jax.inference import decode, inputs, turns
+from bridge_jax.inference import inputs
+from bridge_jax.inference.answering import decode, turns
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.model import Model
 

@@ -6,7 +6,8 @@ import pytest
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import processor as processor_lib
-from bridge_jax.inference import decode, inputs, kept, looking, turns
+from bridge_jax.inference import inputs
+from bridge_jax.inference.answering import decode, kept, looking, turns
 
 
 def test_a_video_is_looked_at_where_it_is_mentioned(talker, tmp_path):

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bridge_jax.inference import choosing
-from bridge_jax.inference.choosing import Choice
+from bridge_jax.inference.answering import choosing
+from bridge_jax.inference.answering.choosing import Choice
 
 torch = pytest.importorskip("torch")
 process = pytest.importorskip("transformers.generation.logits_process")

@@ -20,7 +20,9 @@ from bridge_jax.data.shapes import language
 from bridge_jax.eval import provenance
 from bridge_jax.eval.pages import published, report, summary
 from bridge_jax.eval.tasks import editing, retrieval, understanding
-from bridge_jax.inference import best_of, captions, continuous, results
+from bridge_jax.inference import results
+from bridge_jax.inference.answering import continuous
+from bridge_jax.inference.drawing import best_of, captions
 from bridge_jax.inference.engine import Engine
 from configs import common
 

@@ -14,7 +14,8 @@ from bridge_jax.core import config as config_lib
 from bridge_jax.core import rng, term, trees, weights_hash
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data.cache import origin, reading, store, wishes
-from bridge_jax.inference import captions, precompute, settings
+from bridge_jax.inference import precompute, settings
+from bridge_jax.inference.drawing import captions
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.model import Model
 from bridge_jax.train import cached, optim, stage2

@@ -9,7 +9,7 @@ import numpy as np
 
 from bridge_jax.bench.card import fill, result, timing
 from bridge_jax.core import hardware, trees
-from bridge_jax.inference import decode
+from bridge_jax.inference.answering import decode
 from bridge_jax.models import build
 from bridge_jax.plan import abstract
 from bridge_jax.sharding import place

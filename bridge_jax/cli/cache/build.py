@@ -68,7 +68,8 @@ def run(args: argparse.Namespace) -> None:
     from bridge_jax.data.cache import origin, reading
     from bridge_jax.eval import provenance
     from bridge_jax.eval.outside.shards import WHOLE, Shard
-    from bridge_jax.inference import captions, precompute, settings
+    from bridge_jax.inference import precompute, settings
+    from bridge_jax.inference.drawing import captions
     from bridge_jax.inference.engine import Engine
     from bridge_jax.train import cached, recipe
 

@@ -11,10 +11,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from bridge_jax.data import chat, segment_stream
+from bridge_jax.data import chat
 from bridge_jax.data.forms import document
-from bridge_jax.data.rejects import Useless
-from bridge_jax.data.segment_stream import Grids
+from bridge_jax.data.records import segment_stream
+from bridge_jax.data.records.rejects import Useless
+from bridge_jax.data.records.segment_stream import Grids
 
 
 @dataclasses.dataclass(frozen=True)

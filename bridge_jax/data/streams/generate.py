@@ -12,11 +12,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from bridge_jax.data import images, record_stream
+from bridge_jax.data import images
 from bridge_jax.data.cache import wishes
 from bridge_jax.data.choices import Choices
 from bridge_jax.data.forms import captioned
-from bridge_jax.data.record_stream import Row
+from bridge_jax.data.records import record_stream
+from bridge_jax.data.records.record_stream import Row
 from bridge_jax.data.streams import prompts
 
 

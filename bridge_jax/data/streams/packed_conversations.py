@@ -3,12 +3,12 @@
     c.streams.main = dict(source="packed_conversations", batch=32, length=8192,
         num_patches=4096, data="llava_v1_5_mix665k.json", images="images")
 
-As `conversations`, packed as `data/packed_stream.py` says.
+As `conversations`, packed as `data/records/packed_stream.py` says.
 """
 
 import dataclasses
 
-from bridge_jax.data.packed_stream import PackedStream
+from bridge_jax.data.records.packed_stream import PackedStream
 from bridge_jax.data.streams import conversations
 
 

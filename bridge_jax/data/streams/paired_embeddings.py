@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import epochs
+from bridge_jax.data.records import epochs
 
 _SHOWN = 5
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from bridge_jax.data import record_stream, shorten
+from bridge_jax.data import shorten
 from bridge_jax.data.cache import wishes
 from bridge_jax.data.choices import Choices
 from bridge_jax.data.forms import prompt
-from bridge_jax.data.record_stream import Row
-from bridge_jax.data.rejects import Useless
+from bridge_jax.data.records import record_stream
+from bridge_jax.data.records.record_stream import Row
+from bridge_jax.data.records.rejects import Useless
 
 
 @dataclasses.dataclass(frozen=True)

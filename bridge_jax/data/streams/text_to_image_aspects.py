@@ -18,10 +18,11 @@ import numpy as np
 from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.once import once
-from bridge_jax.data import aspects, epochs, images, rejects, survey
+from bridge_jax.data import aspects, images
 from bridge_jax.data.choices import Choices
 from bridge_jax.data.forms import captioned
-from bridge_jax.data.record_stream import Row
+from bridge_jax.data.records import epochs, rejects, survey
+from bridge_jax.data.records.record_stream import Row
 from bridge_jax.data.streams import ENDLESS, text_to_image
 
 

@@ -4,7 +4,8 @@
     {"messages": [...], "images": ["a.jpg"]}        see `data/forms/conversation.py`
 
 A text is read as it stands, after <|endoftext|>, in windows of the context where it is
-longer (`inference/likelihood.py`); of a conversation the assistant's words count.
+longer (`inference/answering/likelihood.py`); of a conversation the assistant's words
+count.
 
     perplexity      exp(-sum of log p / number of tokens), over the tokens of all items
     bits_per_byte   -sum of log2 p / bytes in UTF-8: comparable between tokenizers
@@ -17,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import faults, fields
-from bridge_jax.data.faults import Faults
 from bridge_jax.data.forms import conversation
 from bridge_jax.data.forms.conversation import Conversation
+from bridge_jax.data.records import faults, fields
+from bridge_jax.data.records.faults import Faults
 from bridge_jax.eval.options import Options
 from bridge_jax.eval.outside import answer_files
 from bridge_jax.eval.outside.shards import WHOLE, Shard

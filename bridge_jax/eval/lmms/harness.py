@@ -12,7 +12,7 @@ from typing import Any
 from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import chat
-from bridge_jax.inference import decode, turns
+from bridge_jax.inference.answering import decode, turns
 
 # Of generation_kwargs: what is obeyed, and what says nothing where it is greedy.
 _OBEYED = {"max_new_tokens", "temperature", "do_sample", "until", "num_beams"}
@@ -46,7 +46,7 @@ class Choice:
 
     Attributes:
       repeat: how often the same was asked before; another answer is drawn each time.
-      top_p, top_k: what is drawn from, see `inference/choosing.py`.
+      top_p, top_k: what is drawn from, see `inference/answering/choosing.py`.
     """
 
     max_new_tokens: int

@@ -6,7 +6,8 @@ import pytest
 import source_checks
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import epochs, sources
+from bridge_jax.data import sources
+from bridge_jax.data.records import epochs
 
 RECORDS = [
     {"id": i, "said": f'"[{{{"x" * i}', "more": [1, {"a": [None]}], "é": "]\\"}

@@ -133,7 +133,7 @@ def _prefilled(task: Task) -> Side:
 def _decoded(rows: int):
     def make(task: Task) -> Side:
         from bridge_jax.bench.side_by_side import ours
-        from bridge_jax.inference import decode
+        from bridge_jax.inference.answering import decode
 
         bundle, params, _, fields, deltas = _ours(task, rows)
         batch = {"vlm": fields, "deltas": deltas, "numbers": np.arange(rows)}

@@ -120,7 +120,7 @@ def load(task: Task, *others: str) -> tuple[Any, Any]:
 def _captions(bundle: Any, params: Any, asked: np.ndarray) -> np.ndarray:
     """What the LLM says to `asked`: [ROWS, NEW]."""
     from bridge_jax.bench.side_by_side import ours
-    from bridge_jax.inference import decode
+    from bridge_jax.inference.answering import decode
 
     rows = len(asked)
     deltas = np.zeros(rows, np.int32)

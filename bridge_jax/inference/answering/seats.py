@@ -11,8 +11,9 @@ import jax
 import numpy as np
 
 from bridge_jax.core.types import Params
-from bridge_jax.inference import batching, decode, kept, ring
-from bridge_jax.inference.choosing import Choice
+from bridge_jax.inference import batching
+from bridge_jax.inference.answering import decode, kept, ring
+from bridge_jax.inference.answering.choosing import Choice
 from bridge_jax.inference.engine import Engine
 
 STEPS = 4  # tokens between two looks: few, since someone reads along

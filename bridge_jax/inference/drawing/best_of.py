@@ -12,7 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from bridge_jax.core.types import Params
-from bridge_jax.inference import batching, inputs, likelihood, sizes
+from bridge_jax.inference import batching, inputs
+from bridge_jax.inference.answering import likelihood
+from bridge_jax.inference.drawing import sizes
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.results import Caption
 from bridge_jax.inference.settings import Settings

@@ -17,7 +17,8 @@ import numpy as np
 from bridge_jax.core.errors import Mistakes
 from bridge_jax.core.types import Params
 from bridge_jax.diffusion import samplers, sampling
-from bridge_jax.inference import batching, inputs, paint
+from bridge_jax.inference import batching, inputs
+from bridge_jax.inference.drawing import paint
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.settings import Settings
 

@@ -16,10 +16,11 @@ import numpy as np
 
 from bridge_jax.core import log
 from bridge_jax.core.types import Params
-from bridge_jax.inference import batching, decode, reading
+from bridge_jax.inference import batching
+from bridge_jax.inference.answering import decode, reading
+from bridge_jax.inference.answering.ring import State, advance, begin, empty, newcomers
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.results import Answer
-from bridge_jax.inference.ring import State, advance, begin, empty, newcomers
 
 STEPS = 8  # tokens between two looks at who has stopped
 SHARE = 4  # rows are given anew when one of so many is free

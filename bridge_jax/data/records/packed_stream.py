@@ -16,10 +16,10 @@ import xxhash
 from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.once import once
-from bridge_jax.data import duplicates, rejects, survey
-from bridge_jax.data.packed_epochs import PackedEpochs
-from bridge_jax.data.record_stream import Row
-from bridge_jax.data.segment_stream import Segment, SegmentStream
+from bridge_jax.data.records import duplicates, rejects, survey
+from bridge_jax.data.records.packed_epochs import PackedEpochs
+from bridge_jax.data.records.record_stream import Row
+from bridge_jax.data.records.segment_stream import Segment, SegmentStream
 from bridge_jax.data.sources import kept_index, stamps
 
 KEPT = 10_000  # records from which on their sizes are kept from run to run

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bridge_jax.core.types import Params
-from bridge_jax.inference import choosing, decode
+from bridge_jax.inference.answering import choosing, decode
 from bridge_jax.inference.engine import Engine
 from bridge_jax.layers import kv_cache as kv
 from bridge_jax.models import bundle as bundle_lib

@@ -15,7 +15,8 @@ import jax
 import numpy as np
 
 from bridge_jax.data import chat, mrope, patches
-from bridge_jax.inference import batching, decode
+from bridge_jax.inference import batching
+from bridge_jax.inference.answering import decode
 from bridge_jax.inference.engine import Engine
 
 SIZE = 2 * batching.TOKENS  # sizes are a power of two times this

@@ -9,7 +9,7 @@ import threading
 
 import numpy as np
 
-from bridge_jax.data import epochs, packing
+from bridge_jax.data.records import epochs, packing
 
 
 class PackedEpochs:

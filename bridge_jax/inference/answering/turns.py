@@ -5,7 +5,8 @@ from typing import Any
 
 from bridge_jax.core.types import Params
 from bridge_jax.data import chat
-from bridge_jax.inference import batching, decode, inputs, looking
+from bridge_jax.inference import batching, inputs
+from bridge_jax.inference.answering import decode, looking
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.results import Answer
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bridge_jax.data.tokens import Tokenizer
-from bridge_jax.inference.choosing import Choice
+from bridge_jax.inference.answering.choosing import Choice
+from bridge_jax.inference.answering.speech import Speech
 from bridge_jax.inference.results import Answer, Scored
-from bridge_jax.inference.speech import Speech
 
 Told = Mapping[str, np.ndarray]  # of one row, see `choosing.told`
 

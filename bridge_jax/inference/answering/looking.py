@@ -11,7 +11,8 @@ import numpy as np
 
 from bridge_jax.core.types import Params
 from bridge_jax.data import chat
-from bridge_jax.inference import decode, inputs
+from bridge_jax.inference import inputs
+from bridge_jax.inference.answering import decode
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.inputs import Picture
 from bridge_jax.inference.results import Answer

@@ -16,17 +16,9 @@ from bridge_jax.core.types import Params
 from bridge_jax.data import aspects
 from bridge_jax.data import images as images_lib
 from bridge_jax.data import processor as processor_lib
-from bridge_jax.inference import (
-    batching,
-    best_of,
-    captions,
-    draw,
-    inputs,
-    paint,
-    sizes,
-    watching,
-)
+from bridge_jax.inference import batching, inputs
 from bridge_jax.inference import settings as settings_lib
+from bridge_jax.inference.drawing import best_of, captions, draw, paint, sizes, watching
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.inputs import Picture
 from bridge_jax.inference.results import Caption, Edited

@@ -9,7 +9,7 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 from bridge_jax.data import chat, text_encoding
 from bridge_jax.data import processor as processor_lib
-from bridge_jax.inference import decode, looking
+from bridge_jax.inference.answering import decode, looking
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.inputs import Picture
 from bridge_jax.inference.results import Caption

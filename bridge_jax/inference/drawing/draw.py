@@ -13,10 +13,11 @@ from bridge_jax.core import log
 from bridge_jax.core.types import Params
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.data import text_encoding
-from bridge_jax.inference import batching, paint, sizes
+from bridge_jax.inference import batching
+from bridge_jax.inference.drawing import paint, sizes
+from bridge_jax.inference.drawing.watching import Watch
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.settings import Settings
-from bridge_jax.inference.watching import Watch
 
 Row = Mapping[str, Any]
 

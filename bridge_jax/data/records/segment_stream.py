@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import chat, record_stream, rows, videos
+from bridge_jax.data import chat, rows, videos
 from bridge_jax.data.choices import Choices
 from bridge_jax.data.images import Source, size_of
-from bridge_jax.data.record_stream import Row
-from bridge_jax.data.rejects import Useless
+from bridge_jax.data.records import record_stream
+from bridge_jax.data.records.record_stream import Row
+from bridge_jax.data.records.rejects import Useless
 
 CHARACTERS = 64  # a token; what has more for each that fits is not even tokenized
 Segment = tuple[chat.Row, list[rows.Picture]]

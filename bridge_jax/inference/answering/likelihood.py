@@ -14,7 +14,8 @@ import numpy as np
 from bridge_jax.core import log
 from bridge_jax.core.types import Params
 from bridge_jax.data import chat, templates, tokens
-from bridge_jax.inference import batching, decode, inputs, looking
+from bridge_jax.inference import batching, inputs
+from bridge_jax.inference.answering import decode, looking
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.inputs import Picture
 from bridge_jax.inference.results import Likelihood

@@ -15,8 +15,9 @@ from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 from bridge_jax.data import chat, patches
-from bridge_jax.inference import batching, choosing, reading
-from bridge_jax.inference.choosing import Choice
+from bridge_jax.inference import batching
+from bridge_jax.inference.answering import choosing, reading
+from bridge_jax.inference.answering.choosing import Choice
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.inputs import Picture
 from bridge_jax.inference.results import Answer

@@ -1,0 +1,1 @@
+"""Conversations to answers: in batches, without pause between them, or in live rows."""
