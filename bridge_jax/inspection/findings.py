@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.data.faults import Faults
 from bridge_jax.data.forms import captioned, edit, pictures
 from bridge_jax.data.images import size_of
 from bridge_jax.data.records import duplicates, epochs, rejects
-from bridge_jax.data.records.faults import Faults
 from bridge_jax.data.records.packed_stream import PackedStream
 from bridge_jax.data.records.record_stream import RecordStream
 from bridge_jax.data.records.segment_stream import SegmentStream

@@ -17,9 +17,9 @@ from typing import Any
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import sources
+from bridge_jax.data.faults import Faults
 from bridge_jax.data.forms import captioned
 from bridge_jax.data.records import record_stream
-from bridge_jax.data.records.faults import Faults
 from bridge_jax.data.sources import kinds, places, shards, stamps
 
 WHAT = ("pictures", "texts", "both")

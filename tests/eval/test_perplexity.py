@@ -6,8 +6,8 @@ import benchmark_files as files
 import pytest
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import faults
 from bridge_jax.data.forms import conversation
-from bridge_jax.data.records import faults
 from bridge_jax.eval import options
 from bridge_jax.eval.benchmarks import perplexity
 from bridge_jax.eval.outside.shards import Shard

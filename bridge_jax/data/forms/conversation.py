@@ -17,10 +17,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bridge_jax.data import chat, images
+from bridge_jax.data import chat, fields, images
+from bridge_jax.data.faults import Faults
 from bridge_jax.data.forms import pictures, words
-from bridge_jax.data.records import fields
-from bridge_jax.data.records.faults import Faults
 
 MARKS = {"image": "<image>", "video": "<video>"}
 _NAMES = {"human": "user", "gpt": "assistant"}

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bridge_jax.data import images
+from bridge_jax.data.faults import Faults
 from bridge_jax.data.forms import captioned, pictures, words
-from bridge_jax.data.records.faults import Faults
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bridge_jax.data import images
+from bridge_jax.data.faults import Faults
 from bridge_jax.data.forms import pictures, words
-from bridge_jax.data.records.faults import Faults
 
 SOURCES = (
     "source",

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bridge_jax.data import images
-from bridge_jax.data.records import fields
-from bridge_jax.data.records.faults import Faults
+from bridge_jax.data import fields, images
+from bridge_jax.data.faults import Faults
 from bridge_jax.data.sources import places
 
 # Where tar files and data sets keep pictures that nobody named: by their suffix.

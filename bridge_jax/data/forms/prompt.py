@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bridge_jax.data.faults import Faults
 from bridge_jax.data.forms import words
-from bridge_jax.data.records.faults import Faults
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bridge_jax.data.records.faults import Faults
+from bridge_jax.data.faults import Faults
 
 MOST = 200_000  # characters; longer ones are files that went astray
 

@@ -2,6 +2,5 @@
 
 Such a stream is a `record_stream.RecordStream`, or a `segment_stream.SegmentStream`
 where each record makes one text; `packed_stream` puts several of these into a row.
-Records that cannot be used are counted (`rejects`), and mistakes in files are gathered
-so that all are told at once (`faults`).
+Records that cannot be used are counted (`rejects`) and told.
 """

@@ -17,9 +17,9 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.once import once
 from bridge_jax.data import processor, sources
 from bridge_jax.data.choices import Choices
+from bridge_jax.data.faults import Faults
 from bridge_jax.data.images import Source, open_image
 from bridge_jax.data.records import epochs, rejects
-from bridge_jax.data.records.faults import Faults
 from bridge_jax.data.sources import places, shards
 
 T = TypeVar("T")

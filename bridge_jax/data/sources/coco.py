@@ -11,8 +11,8 @@ when it is opened; in memory stays what records hold, as JSON.
 from pathlib import Path
 from typing import Any
 
-from bridge_jax.data.records import fields
-from bridge_jax.data.records.faults import Faults
+from bridge_jax.data import fields
+from bridge_jax.data.faults import Faults
 from bridge_jax.data.sources import bytes_of, packed
 
 _Placed = tuple[str, dict[str, Any]]

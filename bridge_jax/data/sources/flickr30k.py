@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data.records.faults import Faults
+from bridge_jax.data.faults import Faults
 from bridge_jax.data.sources import bytes_of, packed
 
 _IMAGE = ("image_name", "image", "filename", "file_name")

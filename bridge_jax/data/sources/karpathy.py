@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data.records import fields
-from bridge_jax.data.records.faults import Faults
+from bridge_jax.data import fields
+from bridge_jax.data.faults import Faults
 from bridge_jax.data.sources import bytes_of, packed, shards
 
 

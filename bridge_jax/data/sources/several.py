@@ -13,7 +13,7 @@ import numpy as np
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import sources
-from bridge_jax.data.records.faults import Faults
+from bridge_jax.data.faults import Faults
 from bridge_jax.data.sources import kinds, places, shards
 
 _AT_ONCE = 8

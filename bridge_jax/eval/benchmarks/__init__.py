@@ -10,7 +10,7 @@ dot in its name any module, and takes its
 
 Benchmark(data)
     reads and checks DATA, a file or a folder. All mistakes come at once, as one
-    BridgeError that names file and line (`data.records.faults`).
+    BridgeError that names file and line (`data.faults`).
 
 answer(model, folder, options, shard)
     is the model's part: it writes into `folder` the answers or pictures of the items

@@ -21,8 +21,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data.records import faults as faults_lib
-from bridge_jax.data.records.faults import Faults
+from bridge_jax.data import faults as faults_lib
+from bridge_jax.data.faults import Faults
 from bridge_jax.eval import pictures, records
 from bridge_jax.eval.options import Options
 from bridge_jax.eval.outside import asking, dpg_questions, judging

@@ -14,9 +14,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bridge_jax.data import faults as faults_lib
 from bridge_jax.data import images
-from bridge_jax.data.records import faults as faults_lib
-from bridge_jax.data.records.faults import Faults
+from bridge_jax.data.faults import Faults
 from bridge_jax.eval import records
 from bridge_jax.eval.options import Options
 from bridge_jax.eval.outside import asking, judging

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data.records import fields
-from bridge_jax.data.records.faults import Faults
+from bridge_jax.data import fields
+from bridge_jax.data.faults import Faults
 from bridge_jax.data.sources import karpathy as source
 from bridge_jax.eval import batches
 from bridge_jax.eval.options import Options

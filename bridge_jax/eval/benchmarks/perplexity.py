@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import faults, fields
+from bridge_jax.data.faults import Faults
 from bridge_jax.data.forms import conversation
 from bridge_jax.data.forms.conversation import Conversation
-from bridge_jax.data.records import faults, fields
-from bridge_jax.data.records.faults import Faults
 from bridge_jax.eval.options import Options
 from bridge_jax.eval.outside import answer_files
 from bridge_jax.eval.outside.shards import WHOLE, Shard

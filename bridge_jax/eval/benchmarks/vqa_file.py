@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from bridge_jax.core import rooms
-from bridge_jax.data.records import faults, fields
-from bridge_jax.data.records.faults import Faults
+from bridge_jax.data import faults, fields
+from bridge_jax.data.faults import Faults
 from bridge_jax.eval import records
 from bridge_jax.eval.answers import multiple_choice
 from bridge_jax.eval.options import Options

@@ -18,8 +18,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bridge_jax.data.records import faults as faults_lib
-from bridge_jax.data.records.faults import Faults
+from bridge_jax.data import faults as faults_lib
+from bridge_jax.data.faults import Faults
 from bridge_jax.eval.outside.judging import Judgement
 
 FILE = "dpg_bench.csv"

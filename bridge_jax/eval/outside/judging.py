@@ -12,7 +12,7 @@ from typing import Any
 
 from bridge_jax.core import rooms
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data.records.faults import Faults
+from bridge_jax.data.faults import Faults
 
 ROOM = "bridge_jax.eval.scorers"
 SILENCE = "the judge gave no verdict on any picture"

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bridge_jax.data.records import fields
-from bridge_jax.data.records.faults import Faults
+from bridge_jax.data import fields
+from bridge_jax.data.faults import Faults
 
 BELOW = "images"
 

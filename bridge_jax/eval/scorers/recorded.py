@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data.records import faults as faults_lib
+from bridge_jax.data import faults as faults_lib
 from bridge_jax.eval.outside.judging import Judgement
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import faults as faults_lib
 from bridge_jax.data import images
-from bridge_jax.data.records import faults as faults_lib
-from bridge_jax.data.records.faults import Faults
+from bridge_jax.data.faults import Faults
 
 Record = Mapping[str, Any]
 LONGEST = 200  # letters of a name that are told
