@@ -5,12 +5,9 @@ decodes side by side, whatever its settings, and the answer is that of `turns.re
 """
 
 import collections
-import dataclasses
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
-
-import numpy as np
 
 from bridge_jax.core import runtime
 from bridge_jax.core.errors import BridgeError
@@ -20,47 +17,16 @@ from bridge_jax.inference.answering import (
     choosing,
     decode,
     looking,
-    reading,
     seats,
     turns,
 )
 from bridge_jax.inference.answering.choosing import Choice
 from bridge_jax.inference.answering.reply import Failed, Piece, Reply
-from bridge_jax.inference.answering.speech import Speech
+from bridge_jax.inference.answering.request import Request
 from bridge_jax.inference.model import Model
-from bridge_jax.inference.results import Answer
 
 __all__ = ["Choice", "Failed", "Live", "Piece", "Reply"]
 _LOOKS = 256  # descriptions of pictures that are remembered
-
-
-@dataclasses.dataclass(eq=False)
-class _Request:
-    """What somebody asked.
-
-    Attributes:
-      messages, pictures: the conversation.
-      looks: message -> the request that looks at its pictures first.
-      heard: what `choosing.told` said of each token so far.
-    """
-
-    reply: Reply
-    choice: Choice
-    speech: Speech
-    messages: Sequence[chat.Message]
-    pictures: Sequence[inputs.Picture]
-    looks: Mapping[int, "_Request"] = dataclasses.field(default_factory=dict)
-    heard: dict[str, list[Any]] = dataclasses.field(
-        default_factory=lambda: collections.defaultdict(list)
-    )
-    told: int = 0
-    number: int | None = None
-    prompt_tokens: int = 0
-    reused: int = 0
-
-    @property
-    def ready(self) -> bool:
-        return all(look.reply.done for look in self.looks.values())
 
 
 class Live:
@@ -83,11 +49,9 @@ class Live:
         self._context = max_context or model.engine.limits.max_context
         self._seats = seats.Seats(model.engine, model.params, rows, self._context)
         self._change = threading.Condition()
-        self._waiting: list[_Request] = []
-        self._sitting: dict[int, _Request] = {}
-        self._looks: collections.OrderedDict[bytes, _Request] = (
-            collections.OrderedDict()
-        )
+        self._waiting: list[Request] = []
+        self._sitting: dict[int, Request] = {}
+        self._looks: collections.OrderedDict[bytes, Request] = collections.OrderedDict()
         self._closing = self._dropping = False
         self._thread = threading.Thread(target=self._work, name="live", daemon=True)
         self._thread.start()
@@ -167,11 +131,11 @@ class Live:
 
     # --- what is asked --------------------------------------------------------------
 
-    def _request(self, messages, pictures, choice) -> _Request:
-        speech = Speech(self._engine.processor.llm, choice.stop)
-        return _Request(Reply(self._wake), choice, speech, messages, pictures, looks={})
+    def _request(self, messages, pictures, choice) -> Request:
+        words = self._engine.processor.llm
+        return Request(words, messages, pictures, choice, self._wake)
 
-    def _looked(self, pictures: looking.Seen, choice: Choice) -> _Request:
+    def _looked(self, pictures: looking.Seen, choice: Choice) -> Request:
         """The request that looks at pictures: a new one, if nobody did."""
         name = b"|".join(
             f"{one.kind} {one.pixels.shape} ".encode() + one.pixels.tobytes()
@@ -189,7 +153,7 @@ class Live:
             self._looks.popitem(last=False)
         return known
 
-    def _guest(self, request: _Request) -> seats.Guest:
+    def _guest(self, request: Request) -> seats.Guest:
         """The conversation, once all its pictures are looked at."""
         looks = {i: look.reply.result().text for i, look in request.looks.items()}
         messages = looking.after_looking(self._engine, request.messages, looks)
@@ -230,13 +194,13 @@ class Live:
             gone = [one for one in self._waiting if self._unwanted(one)]
             self._waiting = [one for one in self._waiting if one not in gone]
         for request in gone:
-            self._end(request, cancelled=True)
+            request.end(cancelled=True)
         rows = [row for row, one in self._sitting.items() if self._unwanted(one)]
         self._leave(rows)
         for row in rows:
-            self._end(self._sitting.pop(row), cancelled=True)
+            self._sitting.pop(row).end(cancelled=True)
 
-    def _unwanted(self, request: _Request) -> bool:
+    def _unwanted(self, request: Request) -> bool:
         return self._dropping or request.reply.cancelled
 
     def _admit(self) -> None:
@@ -257,7 +221,7 @@ class Live:
             rows = self._seats.seat(guests)
         except Exception as error:
             for request in requests:
-                request.reply.fail(_failed(error))
+                request.fail(error)
             raise
         for (row, reused), request in zip(rows.items(), requests, strict=True):
             request.reused = reused
@@ -269,62 +233,21 @@ class Live:
         said = self._seats.advance()
         over = []
         for row, request in self._sitting.items():
-            self._hear(request, said[row])
-            if said[row].done or request.speech.stopped:
+            request.hear(said[row].tokens, said[row].told)
+            if said[row].done or request.stopped:
                 over.append(row)
         self._leave(over)
         for row in over:
-            self._end(self._sitting.pop(row), stopped=said[row].stopped)
+            self._sitting.pop(row).end(stopped=said[row].stopped)
 
     def _leave(self, rows: Sequence[int]) -> None:
         if rows:
             self._seats.leave(rows)
 
-    def _hear(self, request: _Request, said: seats.Said) -> None:
-        if request.choice.logprobs is not None:
-            for name, some in said.told.items():
-                request.heard[name].extend(some[: len(said.tokens)])
-        self._say(request, *request.speech.hear(said.tokens.tolist()))
-
-    def _say(self, request: _Request, text: str, tokens: tuple[int, ...]) -> None:
-        if text or tokens:
-            logprobs = self._scored(request, request.told, tokens)
-            request.told += len(tokens)
-            request.reply.say(Piece(text, tokens, logprobs))
-
-    def _scored(self, request: _Request, start: int, tokens: Sequence[int]) -> Any:
-        count = request.choice.logprobs
-        if count is None:
-            return None
-        heard = {name: some[start:] for name, some in request.heard.items()}
-        return reading.scored(self._engine.processor.llm, tokens, heard, count)
-
-    def _end(self, request: _Request, **how: bool) -> None:
-        try:
-            request.reply.end(self._answer(request, **how))
-        except Exception as error:  # noqa: BLE001 - nobody waits for ever
-            request.reply.fail(_failed(error))
-
-    def _answer(
-        self, request: _Request, *, stopped: bool = False, cancelled: bool = False
-    ) -> Answer:
-        self._say(request, *request.speech.end())
-        text, tokens = request.speech.kept()
-        logprobs = self._scored(request, 0, tokens)
-        return Answer(
-            text,
-            np.asarray(tokens, np.int32),
-            finished=stopped or request.speech.stopped,
-            cancelled=cancelled,
-            logprobs=None if logprobs is None else tuple(logprobs),
-            prompt_tokens=request.prompt_tokens,
-            reused=request.reused,
-        )
-
     def _fail(self, error: Exception) -> None:
         """Who sits gets the error; the others are answered after a fresh start."""
         for request in self._sitting.values():
-            request.reply.fail(_failed(error))
+            request.fail(error)
         self._sitting.clear()
         try:
             self._seats.clear()
@@ -332,11 +255,4 @@ class Live:
             with self._change:
                 self._closing, left, self._waiting = True, self._waiting, []
             for request in left:
-                request.reply.fail(_failed(fatal))
-
-
-def _failed(error: Exception) -> Failed:
-    first = (str(error).strip().splitlines() or [""])[0]
-    made = Failed(f"a step of the model failed: {type(error).__name__}: {first}")
-    made.__cause__ = error
-    return made
+                request.fail(fatal)
