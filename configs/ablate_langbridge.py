@@ -68,6 +68,7 @@ def _tuned():
             base="configs/shapes_langbridge.py:instruct-llama3",
             every=dict(init_from=dict(vlm=_adapter("llama3"))),
             arms=dict(
+                kept=LLM_ALONE,  # the native adapter, which is not tuned, either
                 mlp=mlp | _from(_adapter("llama3_mlp")),
                 moved=LLM_ALONE | _from(_moved("langbridge")),
                 moved_mlp=mlp | LLM_ALONE | _from(_moved("mlp")),
@@ -78,7 +79,7 @@ def _tuned():
                 guessing=UNTUNED | dict(init_from=dict(vlm=None, **FRESH)),
             ),
             groups=dict(
-                tuned=("baseline", "mlp", "moved", "moved_mlp"),
+                tuned=("baseline", "kept", "mlp", "moved", "moved_mlp"),
                 untuned=(
                     "baseline",
                     "untuned",
@@ -137,4 +138,4 @@ def _moved(connector):
 
 
 def _measure():
-    return dict(tasks=("vqa",), split="heldout", options=dict(questions=1000))
+    return dict(tasks=("vqa",), split="heldout", options=dict(questions=4000))

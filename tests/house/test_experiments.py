@@ -1,4 +1,7 @@
-"""The README's tables of experiments are those of the figures that are kept."""
+"""The README's tables of experiments are those of the figures that are kept.
+
+`.experiments/NAME-VARIANT` is of configs/NAME.py:VARIANT, whose mark is NAME:VARIANT.
+"""
 
 from pathlib import Path
 
@@ -16,8 +19,10 @@ assert KEPT, "no experiment is kept, and none would be checked"
 
 @pytest.mark.parametrize("folder", KEPT, ids=lambda folder: folder.name)
 def test_the_readme_shows_what_was_measured(folder):
-    config = config_lib.load(f"configs/{folder.name}.py")
+    name, colon, variant = folder.name.replace("-", ":", 1).partition(":")
+    config = config_lib.load(f"configs/{name}.py{colon}{variant}")
     experiment = experiment_lib.load(config)
     found = results.read(experiment, folder)
     told = table.markdown(found, experiment.figures)
-    assert marks.between(ROOT / "README.md", folder.name).strip() == told.strip()
+    mark = f"{name}{colon}{variant}"
+    assert marks.between(ROOT / "README.md", mark).strip() == told.strip()
