@@ -6,12 +6,15 @@ mistakes in arguments come at once.
 
 Exit codes: 0; 2 for a mistake in the input, told in one line; 42 when a signal
 interrupted a run that was saved; 130 after Ctrl-C; 134 when another process of the run
-is gone and 200 when this one stood still. Anything else is a bug.
+is gone, 141 when who reads the output is (`| head`), and 200 when this one stood still.
+Anything else is a bug.
 """
 
 import argparse
 import importlib
 import keyword
+import os
+import select
 import sys
 from collections.abc import Sequence
 
@@ -46,20 +49,39 @@ COMMANDS = (
 )
 EXIT_BAD_INPUT = 2
 EXIT_CONTROL_C = 130
+EXIT_UNREAD = 141  # as a shell tells of SIGPIPE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     try:
-        args = parse(sys.argv[1:] if argv is None else argv)
-        args.run(args)
+        try:
+            args = parse(sys.argv[1:] if argv is None else argv)
+            args.run(args)
+        finally:
+            sys.stdout.flush()  # not at exit, when it is too late to say anything
     except BridgeError as error:
         print(f"bridge: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print("bridge: stopped by Ctrl-C", file=sys.stderr)
         return EXIT_CONTROL_C
+    except BrokenPipeError:
+        if not _is_unread():
+            raise  # a pipe of our own
+        return EXIT_UNREAD
     return 0
+
+
+def _is_unread() -> bool:
+    """Whether nobody reads the output any more, of which the rest then goes nowhere."""
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)  # told of errors alone
+    if not poll.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

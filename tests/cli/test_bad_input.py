@@ -318,3 +318,19 @@ def test_as_a_process(argv, tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("bridge: ") and done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_who_reads_no_further_ends_a_command_quietly(tmp_path):
+    """As in `bridge formats | head -1`."""
+    command = subprocess.Popen(
+        [sys.executable, "-m", "bridge_jax", "formats"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    command.stdout.close()
+    with command.stderr:
+        told = command.stderr.read()
+    assert (command.wait(300), told) == (141, "")

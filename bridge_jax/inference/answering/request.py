@@ -17,11 +17,14 @@ from bridge_jax.inference.results import Answer
 
 
 class Request:
-    """A conversation, and what its reply says of the tokens that come. One thread hears.
+    """A conversation, and what its reply says of the tokens that come.
+
+    One thread hears them; any may wait for the reply.
 
     Attributes:
       looks: message -> the request that looks at its pictures first.
-      number: which random numbers it draws; None for those that depend on what is asked.
+      number: which random numbers it draws; None for those that depend on what is
+        asked.
       prompt_tokens, reused: tokens of the prompt, and how many of them were remembered.
 
     Args:
