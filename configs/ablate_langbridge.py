@@ -22,6 +22,7 @@ FRESH = {
 # With no adapter training, and without any.
 LLM_ALONE = dict(optim=dict(trainable=((r"vlm/llm/.*", True), (r".*", False))))
 UNTUNED = dict(total_steps=0, optim=dict(warmup_steps=0))
+BRIEFLY = dict(total_steps=100)  # a quarter
 
 
 def get_config(variant=""):
@@ -72,6 +73,8 @@ def _tuned():
                 mlp=mlp | _from(_adapter("llama3_mlp")),
                 moved=LLM_ALONE | _from(_moved("langbridge")),
                 moved_mlp=mlp | LLM_ALONE | _from(_moved("mlp")),
+                moved_briefly=LLM_ALONE | BRIEFLY | _from(_moved("langbridge")),
+                moved_mlp_briefly=mlp | LLM_ALONE | BRIEFLY | _from(_moved("mlp")),
                 untuned=UNTUNED,
                 moved_untuned=UNTUNED | _from(_moved("langbridge")),
                 moved_mlp_untuned=mlp | UNTUNED | _from(_moved("mlp")),
@@ -79,7 +82,15 @@ def _tuned():
                 guessing=UNTUNED | dict(init_from=dict(vlm=None, **FRESH)),
             ),
             groups=dict(
-                tuned=("baseline", "kept", "mlp", "moved", "moved_mlp"),
+                tuned=(
+                    "baseline",
+                    "kept",
+                    "mlp",
+                    "moved",
+                    "moved_mlp",
+                    "moved_briefly",
+                    "moved_mlp_briefly",
+                ),
                 untuned=(
                     "baseline",
                     "untuned",
