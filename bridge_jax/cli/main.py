@@ -55,11 +55,9 @@ EXIT_UNREAD = 141  # as a shell tells of SIGPIPE
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     try:
-        try:
-            args = parse(sys.argv[1:] if argv is None else argv)
-            args.run(args)
-        finally:
-            sys.stdout.flush()  # not at exit, when it is too late to say anything
+        args = parse(sys.argv[1:] if argv is None else argv)
+        args.run(args)
+        sys.stdout.flush()  # at exit it is too late to catch anything
     except BridgeError as error:
         print(f"bridge: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
