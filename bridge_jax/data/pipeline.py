@@ -16,6 +16,7 @@ import numpy as np
 from bridge_jax.core import config as config_lib
 from bridge_jax.core import rooms
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.data import ahead
 from bridge_jax.data import processor as processor_lib
 from bridge_jax.data.cache import reading, wishes
 from bridge_jax.data.streams import ENDLESS
@@ -26,13 +27,16 @@ class Settings:
     """Attributes:
     streams: name -> {"source": file in data/streams, "batch": rows over all
       processes, **fields of its Stream}.
-    threads: reader threads a stream.
+    threads: reader threads a stream, within this process.
+    processes: reader processes for all streams, instead; 0 for none. Rows are the same
+      ones, in the same order.
     prefetch: batches read ahead a stream.
     cache: what rows take from a cache.
     """
 
     streams: Mapping[str, Any]
     threads: int = 1
+    processes: int = 0
     prefetch: int = 4
     cache: reading.Settings = reading.Settings()
 
@@ -131,7 +135,7 @@ def batches(
     Raises:
       BridgeError: no batch size, or one that the number of processes does not divide.
     """
-    iterators = {}
+    datasets = {}
     for name, given in settings.streams.items():
         captions = settings.cache.captions(processor)
         stream, size = opened(name, given, processor, captions)
@@ -145,12 +149,15 @@ def batches(
         place = functools.partial(_place, size, share, process_index)
         rows = grain.MapDataset.range(ENDLESS // process_count).map(place)
         rows = rows.map(functools.partial(_row, stream))
-        whole = rows.batch(share, drop_remainder=True)
-        options = grain.ReadOptions(
-            num_threads=settings.threads, prefetch_buffer_size=settings.prefetch
-        )
-        iterators[name] = iter(whole.to_iter_dataset(options))
-    return Batches(iterators)
+        datasets[name] = rows.batch(share, drop_remainder=True)
+    if settings.processes:
+        return Batches(ahead.iterators(datasets, settings.processes, settings.prefetch))
+    options = grain.ReadOptions(
+        num_threads=settings.threads, prefetch_buffer_size=settings.prefetch
+    )
+    return Batches(
+        {name: iter(whole.to_iter_dataset(options)) for name, whole in datasets.items()}
+    )
 
 
 def _has(cls: type, field: str) -> bool:

@@ -52,6 +52,7 @@ class Config:
       mesh: axis -> size, -1 for the rest; rules: a table of `sharding/rules.py`.
       patience, rollbacks: what happens after skipped steps in a row; see `loop.Run`.
       hang_seconds: a process without a step for so long exits with 200; 0 never.
+      reader_threads, reader_processes: who makes rows; see `pipeline.Settings`.
       pictures_every: steps between sample pictures, 0 for none.
     """
 
@@ -72,6 +73,7 @@ class Config:
     total_steps: int = 1000
     accumulate: int = 1
     reader_threads: int = 1
+    reader_processes: int = 0
     log_every: int = 50
     checkpoint_every: int = 500
     keep: int = 2
@@ -124,7 +126,10 @@ class Recipe:
         """This process's batches from the beginning."""
         config = self.config
         settings = pipeline.Settings(
-            config.streams, config.reader_threads, cache=config.cache
+            config.streams,
+            config.reader_threads,
+            config.reader_processes,
+            cache=config.cache,
         )
         return pipeline.batches(
             settings, self.processor, jax.process_index(), jax.process_count()
