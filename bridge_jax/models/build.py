@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax.numpy as jnp
+import numpy as np
 
 from bridge_jax.core import config as config_lib
 from bridge_jax.core.errors import BridgeError
@@ -19,15 +19,20 @@ from bridge_jax.models import bundle as bundle_lib
 _Example = Callable[[Any], dict[str, Any]]
 
 
+def _zeros(shape: tuple[int, ...]) -> np.ndarray:
+    """Of numpy, as all examples: naming a model must not take a device."""
+    return np.zeros(shape, np.float32)
+
+
 def _text(tokens: str) -> dict[str, Any]:
-    return {tokens: jnp.zeros((1, 4), jnp.int32), "mask": jnp.ones((1, 4), jnp.int32)}
+    return {tokens: np.zeros((1, 4), np.int32), "mask": np.ones((1, 4), np.int32)}
 
 
 def _qwen2_vl(config: Any) -> dict[str, Any]:
-    ids = jnp.zeros((1, 4), jnp.int32)
+    ids = np.zeros((1, 4), np.int32)
     return {
         "tokens": ids,
-        "positions": jnp.zeros((3, 1, 4), jnp.int32),
+        "positions": np.zeros((3, 1, 4), np.int32),
         "segments": ids + 1,
     }
 
@@ -35,14 +40,14 @@ def _qwen2_vl(config: Any) -> dict[str, Any]:
 def _aligner(config: Any) -> dict[str, Any]:
     shape = (1, config.queries, config.d_model)
     return {
-        "embeddings": jnp.zeros(shape),
-        "memory": jnp.zeros((1, 4, config.d_model)),
-        "replace": jnp.ones(shape[:2], bool),
+        "embeddings": _zeros(shape),
+        "memory": _zeros((1, 4, config.d_model)),
+        "replace": np.ones(shape[:2], bool),
     }
 
 
 def _retrieval(config: Any) -> dict[str, Any]:
-    states, mask = jnp.zeros((2, 4, config.d_model)), jnp.ones((2, 4), jnp.int32)
+    states, mask = _zeros((2, 4, config.d_model)), np.ones((2, 4), np.int32)
     names = ("image_aligner", "image_states", "text_aligner", "text_states")
     return dict.fromkeys(names, states) | {"image_mask": mask, "text_mask": mask}
 
@@ -51,17 +56,17 @@ def _dit(config: Any) -> dict[str, Any]:
     side = config.input_size
     clip, t5 = config.clip_length, config.t5_length
     return {
-        "latents": jnp.zeros((1, side, side, config.in_channels)),
-        "timesteps": jnp.zeros((1,)),
-        "clip_states": jnp.zeros((1, clip, config.clip_dim)),
-        "clip_mask": jnp.ones((1, clip), jnp.int32),
-        "t5_states": jnp.zeros((1, t5, config.t5_dim)),
-        "t5_mask": jnp.ones((1, t5), jnp.int32),
+        "latents": _zeros((1, side, side, config.in_channels)),
+        "timesteps": _zeros((1,)),
+        "clip_states": _zeros((1, clip, config.clip_dim)),
+        "clip_mask": np.ones((1, clip), np.int32),
+        "t5_states": _zeros((1, t5, config.t5_dim)),
+        "t5_mask": np.ones((1, t5), np.int32),
     }
 
 
 def _decoder_lm(config: Any) -> dict[str, Any]:
-    ids = jnp.zeros((1, 4), jnp.int32)
+    ids = np.zeros((1, 4), np.int32)
     return {"tokens": ids, "positions": ids, "segments": ids + 1}
 
 
@@ -71,18 +76,18 @@ FAMILIES: dict[str, tuple[str, _Example]] = {
     "decoder_lm": ("DecoderLM", _decoder_lm),
     "clip_vit": (
         "ClipViT",
-        lambda c: {"images": jnp.zeros((1, c.image, c.image, c.channels))},
+        lambda c: {"images": _zeros((1, c.image, c.image, c.channels))},
     ),
     "langbridge": (
         "VocabularyAdapter",
-        lambda c: {"features": jnp.zeros((1, 1, c.vision))},
+        lambda c: {"features": _zeros((1, 1, c.vision))},
     ),
     "latentumm": (
         "LatentUMM",
-        lambda c: {"text": jnp.zeros((1, c.text)), "image": jnp.zeros((1, c.image))},
+        lambda c: {"text": _zeros((1, c.text)), "image": _zeros((1, c.image))},
     ),
-    "latent_maps": ("Maps", lambda c: {"hidden": jnp.zeros((1, c.hidden))}),
-    "projector": ("Projector", lambda c: {"states": jnp.zeros((1, 1, c.hidden))}),
+    "latent_maps": ("Maps", lambda c: {"hidden": _zeros((1, c.hidden))}),
+    "projector": ("Projector", lambda c: {"states": _zeros((1, 1, c.hidden))}),
     "bitransformer": ("BiTransformer", _aligner),
     "retrieval": ("RetrievalHeads", _retrieval),
     "mt5": ("Encoder", lambda c: _text("inputs")),
@@ -90,7 +95,7 @@ FAMILIES: dict[str, tuple[str, _Example]] = {
     "hunyuan_dit": ("HunyuanDiT", _dit),
     "autoencoder_kl": (
         "AutoencoderKL",
-        lambda c: {"images": jnp.zeros((1, 2 * c.factor, 2 * c.factor, 3))},
+        lambda c: {"images": _zeros((1, 2 * c.factor, 2 * c.factor, 3))},
     ),
 }
 
