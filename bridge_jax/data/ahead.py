@@ -42,7 +42,7 @@ def iterators(
 
 
 class Ahead:
-    """Endless iterator over one dataset; its state is that of Grain's own in-process."""
+    """Endless iterator over one dataset; its state is Grain's own in-process one."""
 
     def __init__(self, pool: futures.Executor, name: str, most: int):
         self._pool, self._name, self._most = pool, name, most

@@ -11,9 +11,8 @@ from bridge_jax.core import rooms
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import chat, pipeline, shapes_world
 from bridge_jax.data.choices import Choices
-from bridge_jax.data.shapes import language, palette
+from bridge_jax.data.shapes import language, palette, tints
 from bridge_jax.data.shapes import scene as scenes
-from bridge_jax.data.streams import shapes_caption
 
 # Those that need no file: others' have tests of their own.
 STREAMS = [
@@ -85,7 +84,7 @@ def test_tinted_pictures_teach_shapes_without_colors():
     for index in range(40):
         rng = Choices(0, "train", index, "caption")
         assert rng.coin(1.0)
-        _, caption = shapes_caption._tinted(rng, "train")
+        _, caption = tints.pictured(rng, "train")
         assert caption in QWEN.decode(stream(index)["vlm"]["tokens"])
         assert not heldout_pairs(caption)
         *things, _ = caption.split(", ")
@@ -93,7 +92,7 @@ def test_tinted_pictures_teach_shapes_without_colors():
             nameless += not any(color in thing for color in palette.COLORS)
             assert re.match(r"a (small|large) (\w+ )?\w+ [a-z ]+$", thing)
     assert nameless > 20
-    tint = np.array(shapes_caption._tint(Choices(0, "train", 1, "x"), "gray"))
+    tint = np.array(tints._tint(Choices(0, "train", 1, "x"), "gray"))
     colors = np.array(list(palette.COLORS.values()))
     assert np.linalg.norm(colors - tint, axis=1).min() >= 40
     assert np.linalg.norm(np.array(palette.BACKGROUNDS["gray"]) - tint) >= 80
@@ -181,6 +180,23 @@ def test_moves_are_asked_for_oftener():
     said = [QWEN.decode(row["targets"]) for row in rows]
     moved = [bool(re.search("Edit: (move|shift)", text)) for text in said]
     assert np.mean(moved) > 0.7
+
+
+def test_a_decoder_is_shown_tints_and_told_none():
+    plain, tinted = make("shapes_text_to_image"), make("shapes_text_to_image", tinted=1)
+    named = np.array([*palette.COLORS.values(), *palette.BACKGROUNDS.values()])
+    unlike = 0
+    for index in range(30):
+        row = tinted(index)
+        assert not heldout_pairs(texts(row))
+        assert not np.array_equal(row["images"], plain(index)["images"])
+        pixels, counts = np.unique(
+            row["images"].reshape(-1, 3), axis=0, return_counts=True
+        )
+        flat = pixels[counts > 20].astype(int)  # no edges, which are mixtures
+        far = np.linalg.norm(flat[:, None] - named, axis=-1).min(1) >= 39
+        unlike += bool(far.any())
+    assert unlike > 20
 
 
 def test_tinted_pictures_can_be_asked_for_apart():

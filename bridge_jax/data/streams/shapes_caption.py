@@ -6,13 +6,10 @@ import numpy as np
 
 from bridge_jax.data import processor, shapes_world, slips
 from bridge_jax.data.choices import Choices
-from bridge_jax.data.shapes import draw, language, palette, splits
-from bridge_jax.data.shapes import scene as scene_lib
+from bridge_jax.data.shapes import language, palette, tints
 from bridge_jax.data.streams import ENDLESS
 
 NAMELESS = "Describe the shapes."
-# A color without a name is this far from every named one; those are 80 apart.
-UNLIKE_NAMED, UNLIKE_BACKGROUND = 40, 80
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +42,7 @@ class Stream:
         rng = Choices(self.seed, self.split, index, "caption")
         tinted = bool(self.tinted) and rng.coin(self.tinted)
         if tinted:
-            image, caption = _tinted(rng, self.split, self.image_size)
+            image, caption = tints.pictured(rng, self.split, self.image_size)
         else:
             scene = item.rewrite.scene if rng.coin(0.2) else item.scene
             image, caption = (
@@ -66,40 +63,3 @@ class Stream:
                 self.processor.llm, rng, targets, response, self.slips
             )
         return {"vlm": fields, "loss_mask": response, "targets": targets}
-
-
-def _tinted(
-    rng: Choices, split: str, size: int = palette.IMAGE_SIZE
-) -> tuple[np.ndarray, str]:
-    """A picture with colors that have no name, and its caption without them.
-
-    Which color an object would have had says nothing then, so any shape may be tinted;
-    objects that keep their color form pairs of the split.
-    """
-    pairs = [rng.choice(splits.pairs(split)) for _ in range(1 + rng.below(4))]
-    scene = scene_lib.arrange(rng, pairs)
-    tints, nameless = {}, set()
-    for number, _ in enumerate(scene.objects):
-        if rng.coin(0.6):
-            tints[number] = _tint(rng, scene.background)
-            nameless.add(number)
-        elif rng.coin(0.25):
-            nameless.add(number)
-    shapes = [
-        dataclasses.replace(one, shape=rng.choice(palette.SHAPES))
-        if number in tints
-        else one
-        for number, one in enumerate(scene.objects)
-    ]
-    scene = scene_lib.Scene(scene.background, tuple(shapes))
-    return draw.render(scene, tints, size), language.canonical(scene, nameless)
-
-
-def _tint(rng: Choices, background: str) -> draw.Tint:
-    named = np.array(list(palette.COLORS.values()))
-    behind = np.array(palette.BACKGROUNDS[background])
-    while True:
-        tint = tuple(rng.below(256) for _ in range(3))
-        far = np.linalg.norm(named - tint, axis=1).min() >= UNLIKE_NAMED
-        if far and np.linalg.norm(behind - tint) >= UNLIKE_BACKGROUND:
-            return tint

@@ -6,7 +6,7 @@ import numpy as np
 
 from bridge_jax.data import processor, shapes_world
 from bridge_jax.data.choices import Choices
-from bridge_jax.data.shapes import language, palette
+from bridge_jax.data.shapes import language, palette, tints
 from bridge_jax.data.streams import ENDLESS
 
 
@@ -23,6 +23,8 @@ class Stream:
         that the mT5 side can carry a picture by itself.
       open_mask: share of rows whose mT5 padding states are shown as well; learned
         queries fill all positions, and the decoder must have seen such inputs.
+      tinted: share of pictures in which objects may have colors that no word is for;
+        captions leave those out. They teach that any shape may have any color.
     """
 
     processor: processor.Processor
@@ -34,17 +36,26 @@ class Stream:
     drop: float = 0.1
     drop_bert: float = 0.5
     open_mask: float = 0.5
+    tinted: float = 0.0
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         item = shapes_world.Source(self.split, self.seed, ENDLESS)[index]
         rng = Choices(self.seed, self.split, index, "text_to_image")
-        scene = item.rewrite.scene if rng.coin(self.tagged) else item.scene
-        style = "canonical"
-        if not rng.coin(self.canonical):
-            style = rng.choice(list(language.STYLES))
-        text = "" if rng.coin(self.drop) else language.STYLES[style](scene)
+        if self.tinted and rng.coin(self.tinted):
+            image, caption = tints.pictured(rng, self.split, self.image_size)
+        else:
+            image, caption = self._named(rng, item)
+        text = "" if rng.coin(self.drop) else caption
         bert = "" if rng.coin(self.drop_bert) else text
         fields = self.processor.texts(text, bert)
         if rng.coin(self.open_mask):
             fields["t5_mask"] = np.ones_like(fields["t5_mask"])
-        return {"images": shapes_world.render(scene, size=self.image_size), **fields}
+        return {"images": image, **fields}
+
+    def _named(self, rng: Choices, item: shapes_world.Item) -> tuple[np.ndarray, str]:
+        scene = item.rewrite.scene if rng.coin(self.tagged) else item.scene
+        style = "canonical"
+        if not rng.coin(self.canonical):
+            style = rng.choice(list(language.STYLES))
+        picture = shapes_world.render(scene, size=self.image_size)
+        return picture, language.STYLES[style](scene)

@@ -1,0 +1,49 @@
+"""Objects in colors without a name: they teach shapes apart from colors."""
+
+import dataclasses
+
+import numpy as np
+
+from bridge_jax.data.choices import Choices
+from bridge_jax.data.shapes import draw, language, palette, splits
+from bridge_jax.data.shapes import scene as scene_lib
+
+# A color without a name is this far from every named one; those are 80 apart.
+UNLIKE_NAMED, UNLIKE_BACKGROUND = 40, 80
+
+
+def pictured(
+    rng: Choices, split: str, size: int = palette.IMAGE_SIZE
+) -> tuple[np.ndarray, str]:
+    """A picture (uint8) with colors that no word is for, and its caption without them.
+
+    Which color an object would have had says nothing then, so any shape may be tinted;
+    objects that keep their color form pairs of the split.
+    """
+    pairs = [rng.choice(splits.pairs(split)) for _ in range(1 + rng.below(4))]
+    scene = scene_lib.arrange(rng, pairs)
+    given, nameless = {}, set()
+    for number, _ in enumerate(scene.objects):
+        if rng.coin(0.6):
+            given[number] = _tint(rng, scene.background)
+            nameless.add(number)
+        elif rng.coin(0.25):
+            nameless.add(number)
+    shapes = [
+        dataclasses.replace(one, shape=rng.choice(palette.SHAPES))
+        if number in given
+        else one
+        for number, one in enumerate(scene.objects)
+    ]
+    scene = scene_lib.Scene(scene.background, tuple(shapes))
+    return draw.render(scene, given, size), language.canonical(scene, nameless)
+
+
+def _tint(rng: Choices, background: str) -> draw.Tint:
+    named = np.array(list(palette.COLORS.values()))
+    behind = np.array(palette.BACKGROUNDS[background])
+    while True:
+        tint = tuple(rng.below(256) for _ in range(3))
+        far = np.linalg.norm(named - tint, axis=1).min() >= UNLIKE_NAMED
+        if far and np.linalg.norm(behind - tint) >= UNLIKE_BACKGROUND:
+            return tint
