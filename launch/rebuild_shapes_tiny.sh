@@ -11,30 +11,14 @@
 set -euo pipefail
 # shellcheck source=launch/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+# shellcheck source=launch/runs.sh
+source "$(dirname "${BASH_SOURCE[0]}")/runs.sh"
 
 runs=${1:-$home/runs/shapes_tiny}
 preset=$home/bridge_jax/presets/shapes-tiny
 prepare ""
 mkdir -p "$runs"
 cd "$home"
-
-bridge() {
-  "$python" -m bridge_jax "$@"
-}
-
-# train NAME CONFIG [--config.key=value ...]: one run, in $runs/NAME
-train() {
-  local name=$1 config=$2
-  shift 2
-  if [ -f "$runs/$name/weights/config.json" ]; then
-    echo "$name: finished before"
-    return
-  fi
-  echo "$name: $config"
-  local start=$SECONDS
-  bridge train --config "$config" --workdir "$runs/$name" --resume auto "$@"
-  echo "$name: $((SECONDS - start)) s"
-}
 
 # The parts that OmniBridge takes as pretrained (stage 0).
 pretrain=configs/shapes_pretrain.py

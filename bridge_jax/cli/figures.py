@@ -25,6 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mark",
         help="which marks of that page (default: figures)",
     )
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="without what the shipped weights must reach: these are others",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -43,8 +48,10 @@ def run(args: argparse.Namespace) -> None:
             )
         by_split[metrics["settings"]["split"]] = metrics
     if args.into is None:
-        print(published.markdown(by_split))
+        print(published.markdown(by_split, not args.plain))
         return
-    page = published.insert(args.into, args.mark or "figures", by_split)
+    page = published.insert(
+        args.into, args.mark or "figures", by_split, targets=not args.plain
+    )
     outputs.write_text(args.into, page)
     print(args.into)

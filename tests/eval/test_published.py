@@ -42,6 +42,14 @@ def test_the_best_of_several_is_said_and_never_beside_plain_figures():
         published.markdown(both)
 
 
+def test_other_weights_need_not_reach_what_the_shipped_ones_must():
+    table = {"heldout": metrics("heldout") | {"consistency/text_image_text": 0.9}}
+    text = published.markdown(table, targets=False)
+    assert "| questions answered | 0.980 |" in text and "≥" not in text
+    assert "| caption drawn, then said again | 0.900 |" in text
+    assert text.endswith("Weights `0123456789ab`.")
+
+
 def test_the_command_replaces_what_stands_between_the_marks(tmp_path, capsys):
     folder, page = tmp_path / "test", tmp_path / "page.md"
     folder.mkdir()
@@ -55,6 +63,8 @@ def test_the_command_replaces_what_stands_between_the_marks(tmp_path, capsys):
     page.write_text("<!-- other -->\n<!-- /other -->\n")
     assert main.main([*command, "--mark", "other"]) == 0
     assert "questions answered" in page.read_text()
+    assert main.main([*command, "--mark", "other", "--plain"]) == 0
+    assert "brackets" not in page.read_text()
     page.write_text("no marks")
     assert main.main(command) == 2 and page.read_text() == "no marks"
     assert "needs the marks" in capsys.readouterr().err

@@ -48,7 +48,7 @@ def test_parses(where, words):
 
 def test_the_readme_shows_scripts_that_exist():
     text = documented.README.read_text()
-    for name in ("quickstart", "test", "rebuild_shapes_tiny"):
+    for name in ("quickstart", "test", "rebuild_shapes_tiny", "longer"):
         assert f"bash launch/{name}.sh" in text
         assert (documented.ROOT / "launch" / f"{name}.sh").is_file()
 

@@ -12,8 +12,11 @@ DRAWING = ("generation", "editing", "consistency")
 HASH = 12  # letters of the weights' hash that are shown
 
 
-def markdown(by_split: Mapping[str, Mapping[str, Any]]) -> str:
+def markdown(by_split: Mapping[str, Mapping[str, Any]], targets: bool = True) -> str:
     """A row a figure, a column a split, targets in brackets, and what was measured.
+
+    Args:
+      targets: those of the shipped weights; without for others.
 
     Raises:
       BridgeError: the evaluations are of different weights, or chose among different
@@ -36,22 +39,32 @@ def markdown(by_split: Mapping[str, Mapping[str, Any]]) -> str:
         f"|---|{'---|' * len(by_split)}",
     ]
     for row in summary.ROWS:
-        cells = [_cell(row, split, metrics) for split, metrics in by_split.items()]
+        wanted = row.targets if targets else {}
+        cells = [
+            _cell(row.value(metrics), wanted.get(split))
+            for split, metrics in by_split.items()
+        ]
         if any(cells):
             lines.append(f"| {row.label} | {' | '.join(cells)} |")
-    measured = f"Weights `{hashes.pop()[:HASH]}`; in brackets what they must reach."
+    measured = f"Weights `{hashes.pop()[:HASH]}`"
+    measured += "; in brackets what they must reach." if targets else "."
     if candidates - {1}:
         measured += f" Each picture is the best of {candidates.pop()}."
     return "\n".join([*lines, "", measured])
 
 
-def insert(page: Path, mark: str, by_split: Mapping[str, Mapping[str, Any]]) -> str:
+def insert(
+    page: Path,
+    mark: str,
+    by_split: Mapping[str, Mapping[str, Any]],
+    targets: bool = True,
+) -> str:
     """The text of `page` with the table between the marks of that name.
 
     Raises:
       BridgeError: the page cannot be read or has no such marks.
     """
-    return marks.insert(page, mark, markdown(by_split))
+    return marks.insert(page, mark, markdown(by_split, targets))
 
 
 def _candidates(metrics: Mapping[str, Any]) -> set[int]:
@@ -61,8 +74,7 @@ def _candidates(metrics: Mapping[str, Any]) -> set[int]:
     return {options.get("best_of", 1) for options in drawn}
 
 
-def _cell(row: summary.Row, split: str, metrics: Mapping[str, Any]) -> str:
-    value, target = row.value(metrics), row.targets.get(split)
+def _cell(value: float | None, target: float | None) -> str:
     if value is None:
         return ""
     wanted = "" if target is None else f" (≥ {target:.2f})"

@@ -39,6 +39,8 @@ ROWS = (
     Row("editing/success", "edited", {"test": 0.80, "heldout": 0.70}),
     Row("retrieval/i2t_r1", "captions found, R@1", {"test": 0.95, "heldout": 0.95}),
     Row("retrieval/t2i_r1", "pictures found, R@1", {"test": 0.95, "heldout": 0.95}),
+    Row("consistency/text_image_text", "caption drawn, then said again"),
+    Row("consistency/image_text_image", "picture described, then drawn again"),
 )
 
 
