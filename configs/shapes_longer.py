@@ -2,7 +2,6 @@
 
 `bash launch/longer.sh` runs these, the last one from what the two before it gave:
 
-    bridge train --config configs/shapes_longer.py:pixels --workdir runs/pixels
     bridge train --config configs/shapes_longer.py:decoder --workdir runs/decoder
     bridge train --config configs/shapes_longer.py:stage1 --workdir runs/stage1
     bridge train --config configs/shapes_longer.py:stage2 --workdir runs/stage2 \\
@@ -12,9 +11,8 @@
         --config.init_from.dit=runs/decoder:dit
 
 What they add to the recipes of the shipped weights is time, larger batches, and
-pictures in colors without a name for what draws, too: `:pixels`, the autoencoder's way
-back, and `:decoder`. The rows are made in processes of their own: one would keep a GPU
-waiting. Each variant accepts `-tiny` after its name.
+pictures in colors without a name for the decoder, too. The rows are made in processes
+of their own: one would keep a GPU waiting. Each variant accepts `-tiny` after its name.
 """
 
 from configs import common, shapes_pretrain, shapes_stage1, shapes_stage2
@@ -40,15 +38,6 @@ def _go_on(config, *parts):
     config.log_every = 200
     config.checkpoint_every = 4000
     config.optim.ema_decay = 0.999
-    return config
-
-
-def pixels():
-    """The autoencoder's way back to pixels; the latents, which others know, stay."""
-    config = _go_on(shapes_pretrain.pixels(), "vae")
-    config.streams.main.tinted = 0.6
-    config.optim.ema_decay = 0.995
-    config.total_steps = 700
     return config
 
 
@@ -84,6 +73,6 @@ def stage2():
     return config
 
 
-RECIPES = (pixels, decoder, stage1, stage2)
+RECIPES = (decoder, stage1, stage2)
 NAMES = tuple(recipe.__name__ for recipe in RECIPES)
 VARIANTS = (*NAMES, *(f"{name}-tiny" for name in NAMES), "tiny")

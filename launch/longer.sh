@@ -19,7 +19,6 @@ mkdir -p "$runs"
 cd "$home"
 
 longer=configs/shapes_longer.py
-train pixels $longer:pixels
 train decoder $longer:decoder
 train stage1 $longer:stage1
 train stage2 $longer:stage2 \
@@ -33,7 +32,7 @@ bridge assemble "$runs/model" --force --dtype bfloat16 \
   --part mt5="$runs/decoder" \
   --part bert="$runs/decoder" \
   --part dit="$runs/decoder" \
-  --part vae="$runs/pixels" \
+  --part vae=shapes-tiny \
   --part projector="$runs/stage2" \
   --part aligner="$runs/stage2" \
   --part retrieval="$runs/stage2"

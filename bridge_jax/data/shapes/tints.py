@@ -10,7 +10,6 @@ from bridge_jax.data.shapes import scene as scene_lib
 
 # A color without a name is this far from every named one; those are 80 apart.
 UNLIKE_NAMED, UNLIKE_BACKGROUND = 40, 80
-_TINTED = 0.6  # of the objects in such a picture
 
 
 def pictured(
@@ -25,7 +24,7 @@ def pictured(
     scene = scene_lib.arrange(rng, pairs)
     given, nameless = {}, set()
     for number, _ in enumerate(scene.objects):
-        if rng.coin(_TINTED):
+        if rng.coin(0.6):
             given[number] = _tint(rng, scene.background)
             nameless.add(number)
         elif rng.coin(0.25):
@@ -38,19 +37,6 @@ def pictured(
     ]
     scene = scene_lib.Scene(scene.background, tuple(shapes))
     return draw.render(scene, given, size), language.canonical(scene, nameless)
-
-
-def tinted(
-    rng: Choices, scene: scene_lib.Scene
-) -> tuple[scene_lib.Scene, dict[int, draw.Tint]]:
-    """A scene some of whose objects have other shapes, and their tints by number."""
-    given, objects = {}, []
-    for number, one in enumerate(scene.objects):
-        if rng.coin(_TINTED):
-            given[number] = _tint(rng, scene.background)
-            one = dataclasses.replace(one, shape=rng.choice(palette.SHAPES))
-        objects.append(one)
-    return scene_lib.Scene(scene.background, tuple(objects)), given
 
 
 def _tint(rng: Choices, background: str) -> draw.Tint:
