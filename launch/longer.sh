@@ -39,4 +39,4 @@ bridge assemble "$runs/model" --force --dtype bfloat16 \
 tasks=vqa,generation,editing,retrieval,consistency
 bridge evaluate --model "$runs/model" --split heldout --tasks $tasks --out "$runs/once"
 bridge evaluate --model "$runs/model" --split heldout --best-of 4 \
-  --tasks generation,editing,consistency --out "$runs/best"
+  --tasks editing,consistency --out "$runs/best"
