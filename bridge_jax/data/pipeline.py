@@ -40,6 +40,12 @@ class Settings:
     prefetch: int = 4
     cache: reading.Settings = reading.Settings()
 
+    def __post_init__(self):
+        """Raises BridgeError for fewer readers than none."""
+        given = {"reader_threads": self.threads, "reader_processes": self.processes}
+        if wrong := [f"{name} is {n}" for name, n in given.items() if n < 0]:
+            raise BridgeError(f"{', '.join(wrong)}: give 0 for none, or more")
+
 
 class Batches:
     """Endless iterator over batches of all streams, with an exact state.

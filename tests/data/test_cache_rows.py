@@ -107,12 +107,14 @@ def test_a_missing_caption(tmp_path):
     jax.tree.map(np.testing.assert_array_equal, row, plain)
 
 
-def test_rows_read_ahead_are_no_error(tmp_path):
+@pytest.mark.parametrize("processes", [0, 1])
+def test_rows_read_ahead_are_no_error(tmp_path, processes):
     """A run reads a few batches more than it trains on."""
     asked = [wish("shapes_generate", index) for index in range(6)]
     cache = reading.Settings(captioned(tmp_path / "cache", *asked))
     streams = {"generate": {"source": "shapes_generate", "batch": 2}}
-    given = pipeline.batches(pipeline.Settings(streams, cache=cache), PROCESSOR)
+    settings = pipeline.Settings(streams, processes=processes, cache=cache)
+    given = pipeline.batches(settings, PROCESSOR)
     for _ in range(3):
         assert next(given)["generate"]["t5_tokens"].shape[0] == 2
     with pytest.raises(BridgeError, match="no caption of"):

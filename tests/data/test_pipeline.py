@@ -111,6 +111,13 @@ def test_mistakes_are_explained(given, message):
         batches({"main": given}, 0, 2)
 
 
+def test_fewer_readers_than_none_are_refused():
+    with pytest.raises(
+        BridgeError, match="reader_threads is -1, reader_processes is -2: give 0"
+    ):
+        pipeline.Settings({}, threads=-1, processes=-2)
+
+
 @pytest.mark.parametrize("error", [BridgeError, ZeroDivisionError, SystemExit])
 def test_an_error_in_a_reader_is_never_a_short_epoch(monkeypatch, error):
     """It comes up, whatever was read ahead, and for whoever asks again."""

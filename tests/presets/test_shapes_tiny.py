@@ -65,7 +65,7 @@ def test_the_readmes_figures_are_of_these_weights(model):
     assert len(hashes) == 2 and set(hashes) == {
         provenance.weights_hash(model.params)[: published.HASH]
     }
-    rows = [row for row in summary.ROWS if f"| {row.label} |" in text]
+    rows = [row for row in summary.ROWS if f"| {row.label} |" in told]
     assert len(rows) >= 6
 
 
