@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     world.add_argument(
         "--tasks",
         type=_names,
-        help="default: vqa,generation,editing,retrieval; and there is consistency",
+        help="default: vqa,generation,editing,retrieval; and there are consistency,"
+        " and reconstruction of the autoencoder alone",
     )
     world.add_argument("--split", help="test (default) or heldout")
     world.add_argument(

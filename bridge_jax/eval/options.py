@@ -39,7 +39,7 @@ class Options:
       rewrite: whether the model rewrites prompts before it draws them.
       edits: how many, its six kinds equally often.
       edits_bert: what BERT reads in edits, their "caption" or nothing ("empty").
-      scenes: how many retrieval searches among.
+      scenes: how many retrieval searches among, and how many are reconstructed.
       chains: how many scenes go round in consistency, `cycles` times; they are drawn
         from the first of `conditions`.
       captions: style of retrieval's and consistency's, a name of `shapes_world.STYLES`.

@@ -26,6 +26,7 @@ from bridge_jax.eval.tasks import (
     consistency,
     editing,
     generation,
+    reconstruction,
     retrieval,
     understanding,
 )
@@ -36,8 +37,10 @@ TASKS: dict[str, Callable[[System, str, Path, Options], dict[str, float]]] = {
     "editing": editing.evaluate,
     "retrieval": retrieval.evaluate,
     "consistency": consistency.evaluate,
+    "reconstruction": reconstruction.evaluate,
 }
-USUAL = ("vqa", "generation", "editing", "retrieval")  # consistency takes longest
+# Consistency takes longest, and reconstruction is of one part alone.
+USUAL = ("vqa", "generation", "editing", "retrieval")
 METRICS = ledger.FILE
 
 

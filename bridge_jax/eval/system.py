@@ -53,6 +53,9 @@ class System(Protocol):
     ) -> Sequence[Any]:
         """One edited picture, with `caption` and `images`, for each instruction."""
 
+    def reconstruct(self, images: Sequence[Picture]) -> list[Picture]:
+        """What the autoencoder gives back of each picture."""
+
     def embed(
         self,
         images: Sequence[Picture] | None = None,

@@ -1,10 +1,11 @@
 """What people give: texts and pictures, checked all at once before any work."""
 
 import dataclasses
+import functools
 import math
 import os
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.data import images as images_lib
 from bridge_jax.data import patches, rows, videos
 from bridge_jax.data import processor as processor_lib
+
+T = TypeVar("T")
 
 FRAMES = 16  # of a video, at most
 _PICTURES = 8  # a video takes no more room than so many pictures
@@ -100,6 +103,15 @@ def pictures(
     Raises:
       BridgeError: no pictures, or every one that cannot be read.
     """
+    return opened(values, functools.partial(_picture, processor=processor))
+
+
+def opened(values: Sequence[Any], make: Callable[[Any], T]) -> list[T]:
+    """What `make` gives for each picture.
+
+    Raises:
+      BridgeError: no list, no pictures, or what `make` raised, of all of them at once.
+    """
     if isinstance(values, str | bytes) or _is_picture(values):
         raise BridgeError("images must be a list, even of one picture")
     if not len(values):
@@ -107,7 +119,7 @@ def pictures(
     made, problems = [], []
     for value in values:
         try:
-            made.append(_picture(value, processor))
+            made.append(make(value))
         except BridgeError as error:
             problems.append(str(error))
     _raise(problems)

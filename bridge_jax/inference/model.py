@@ -22,6 +22,7 @@ from bridge_jax.inference.answering import likelihood as likelihood_lib
 from bridge_jax.inference.drawing import captions, watching
 from bridge_jax.inference.drawing import edit as edit_lib
 from bridge_jax.inference.drawing import generate as generate_lib
+from bridge_jax.inference.drawing import reconstruct as reconstruct_lib
 from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.results import Answer, Drawing, Edited, Likelihood
 from bridge_jax.models import bundle as bundle_lib
@@ -331,6 +332,22 @@ class Model:
             previews,
             preview_every,
         )
+
+    def reconstruct(self, images: Sequence[Any]) -> list[np.ndarray]:
+        """What the autoencoder gives back of pictures: as well as any could be drawn.
+
+        Args:
+          images: N pictures, their sides multiples of the autoencoder's factor.
+
+        Returns:
+          N pictures, uint8 [H, W, 3] of the same sizes.
+
+        >>> from bridge_jax.data import shapes_world
+        >>> [picture] = model.reconstruct([shapes_world.Source("test")[0].image])
+        >>> picture.shape, str(picture.dtype)
+        ((64, 64, 3), 'uint8')
+        """
+        return reconstruct_lib.reconstruct(self.engine, self.params, images)
 
     def story(self, made: Drawing | Edited) -> dict[str, str]:
         """How pictures were made, by name: what the command line writes into PNGs."""

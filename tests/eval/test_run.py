@@ -11,7 +11,7 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.eval import provenance, run
 from bridge_jax.eval.options import Options
 
-TASKS = ("vqa", "generation", "editing", "retrieval", "consistency")
+TASKS = tuple(run.TASKS)
 SMALL = {
     "questions": 20,
     "prompts_per_tag": 2,
@@ -38,6 +38,7 @@ SCORES = (
     "consistency/text_image_text",
     "consistency/image_text_image/kept_2",
     "consistency/text_image_text/drawn",
+    "reconstruction/same",
 )
 
 

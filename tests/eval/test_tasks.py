@@ -17,6 +17,7 @@ from bridge_jax.eval.tasks import (
     consistency,
     editing,
     generation,
+    reconstruction,
     retrieval,
     understanding,
 )
@@ -162,3 +163,24 @@ def test_what_is_forgotten_breaks_a_chain_for_good(tmp_path):
         assert [r["kept"] for r in records if r["cycle"] == 3] == alone
         assert len(list(tmp_path.glob(f"{route}/*/*.png"))) == 36
     assert figures["text_image_text/drawn"] == 1.0
+
+
+def test_what_the_autoencoder_loses(tmp_path):
+    class Blurred(oracle.Oracle):
+        """Loses one picture altogether, and a level of the others."""
+
+        def reconstruct(self, images):
+            shown = [image ^ 1 for image in images]
+            return [np.zeros_like(images[0]), *shown[1:]]
+
+    one = dataclasses.replace(SMALL, batch=12)
+    figures = reconstruction.evaluate(Blurred(), "test", tmp_path, one)
+    assert figures["same"] == pytest.approx(11 / 12)
+    lines = (tmp_path / "reconstructed.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [line["same"] for line in found] == [False] + [True] * 11
+    assert {line["psnr"] for line in found[1:]} == {20 * np.log10(255)}
+    assert figures["psnr"] == pytest.approx(np.mean([line["psnr"] for line in found]))
+    assert np.asarray(Image.open(tmp_path / "00000/reconstructed.png")).max() == 0
+    assert np.asarray(Image.open(tmp_path / "00000/source.png")).max() > 0
+    assert reconstruction.psnr(np.zeros((2, 2, 3)), np.zeros((2, 2, 3))) == 100.0

@@ -41,6 +41,7 @@ ROWS = (
     Row("retrieval/t2i_r1", "pictures found, R@1", {"test": 0.95, "heldout": 0.95}),
     Row("consistency/text_image_text", "caption drawn, then said again"),
     Row("consistency/image_text_image", "picture described, then drawn again"),
+    Row("reconstruction/same", "given back by the autoencoder alone"),
 )
 
 
