@@ -24,6 +24,8 @@ from typing import Any
 from bridge_jax.cli import arguments, outputs
 from bridge_jax.core.errors import BridgeError
 
+_OF_THE_WORLD = ("tasks", "split", "limit", "chains", "cycles")
+
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
@@ -49,6 +51,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limit",
         type=arguments.positive,
         help="at most so many questions, prompts, edits and scenes, for a quick look",
+    )
+    world.add_argument(
+        "--chains",
+        type=arguments.positive,
+        help="how many scenes go round in consistency (default: 128)",
+    )
+    world.add_argument(
+        "--cycles",
+        type=arguments.positive,
+        help="how many times each goes round (default: 3)",
     )
     _add_benchmark(parser.add_argument_group("an outside benchmark"))
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
@@ -115,7 +127,7 @@ def _check(args: argparse.Namespace) -> None:
         given = [f for f in ("only", "scorer", "shard") if getattr(args, f) is not None]
         problems += [f"--{flag} goes with --benchmark" for flag in given]
     else:
-        given = [f for f in ("tasks", "split", "limit") if getattr(args, f) is not None]
+        given = [flag for flag in _OF_THE_WORLD if getattr(args, flag) is not None]
         problems += [
             f"--{flag} is of the shapes world and means nothing to --benchmark"
             for flag in given
@@ -148,6 +160,7 @@ def _shapes(args: argparse.Namespace) -> dict[str, float]:
     from bridge_jax.eval import run as evaluation
 
     both = args.condition in (None, "both")
+    rounds = {name: getattr(args, name) for name in ("chains", "cycles")}
     metrics = evaluation.evaluate(
         model,
         evaluation.USUAL if args.tasks is None else args.tasks,
@@ -156,6 +169,7 @@ def _shapes(args: argparse.Namespace) -> dict[str, float]:
         limit=args.limit,
         resume=True,
         **_options(args, ("queries", "text") if both else (args.condition,)),
+        **{name: count for name, count in rounds.items() if count is not None},
     )
     return {k: v for k, v in metrics.items() if isinstance(v, int | float)}
 

@@ -171,6 +171,7 @@ def test_folders_without_permission(refused, tmp_path):
         ["chat"],
         ["evaluate", "--out", "out", "--tasks", "vqq"],
         ["evaluate", "--out", "out", "--split", "training"],
+        ["evaluate", "--out", "out", "--chains", "0"],
         ["evaluate", "--out", "out", "--only", "score"],
         ["evaluate", "--out", "out", "--benchmark", "geneval"],
         ["evaluate", "--out", "out", "--benchmark", "genevall=README.md"],
@@ -201,8 +202,10 @@ def test_flags_of_benchmarks_that_do_not_go_together(refused):
     line = refused(
         *("evaluate", "--out", "out", "--benchmark", "geneval=nowhere.jsonl"),
         *("--tasks", "vqa", "--limit", "3", "--condition", "both", "--shard", "0/2"),
+        *("--chains", "4", "--cycles", "2"),
     )
-    for flag in ("--tasks", "--limit", "--condition", "--shard"):
+    told = "--tasks", "--limit", "--condition", "--shard", "--chains", "--cycles"
+    for flag in told:
         assert flag in line
     assert "--benchmark" in refused("evaluate", "--out", "out", "--scorer", "shapes")
 

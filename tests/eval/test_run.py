@@ -7,6 +7,8 @@ import numpy as np
 import oracle
 import pytest
 
+import bridge_jax
+from bridge_jax.cli import main
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.eval import provenance, run
 from bridge_jax.eval.options import Options
@@ -148,3 +150,20 @@ def test_other_weights_do_not_mix(tmp_path):
         run.evaluate(oracle.Noise(), ("editing",), "test", out, **SMALL)
     with pytest.raises(BridgeError, match="other split"):
         run.evaluate(oracle.Oracle("heldout"), ("vqa",), "heldout", out, **SMALL)
+
+
+def test_the_command_takes_chains_and_cycles(tmp_path, monkeypatch):
+    monkeypatch.setattr(bridge_jax, "load", lambda *_, **__: oracle.Oracle())
+    rounds = ["--chains", "5", "--cycles", "2"]
+    asked = [
+        "evaluate",
+        "--tasks",
+        "consistency",
+        *rounds,
+        "--out",
+        str(tmp_path / "o"),
+    ]
+    assert main.main(asked) == 0
+    for route in ("text_image_text", "image_text_image"):
+        lines = (tmp_path / f"o/consistency/{route}.jsonl").read_text().splitlines()
+        assert len(lines) == 5 * 2
