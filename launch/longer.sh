@@ -36,7 +36,9 @@ bridge assemble "$runs/model" --force --dtype bfloat16 \
   --part projector="$runs/stage2" \
   --part aligner="$runs/stage2" \
   --part retrieval="$runs/stage2"
-tasks=vqa,generation,editing,retrieval,consistency
-bridge evaluate --model "$runs/model" --split heldout --tasks $tasks --out "$runs/once"
-bridge evaluate --model "$runs/model" --split heldout --best-of 4 \
+tasks=vqa,generation,editing,retrieval,consistency,reconstruction
+rounds=(--chains 500 --cycles 1)
+bridge evaluate --model "$runs/model" --split heldout --tasks $tasks "${rounds[@]}" \
+  --out "$runs/once"
+bridge evaluate --model "$runs/model" --split heldout --best-of 4 "${rounds[@]}" \
   --tasks editing,consistency --out "$runs/best"
