@@ -154,16 +154,8 @@ def test_other_weights_do_not_mix(tmp_path):
 
 def test_the_command_takes_chains_and_cycles(tmp_path, monkeypatch):
     monkeypatch.setattr(bridge_jax, "load", lambda *_, **__: oracle.Oracle())
-    rounds = ["--chains", "5", "--cycles", "2"]
-    asked = [
-        "evaluate",
-        "--tasks",
-        "consistency",
-        *rounds,
-        "--out",
-        str(tmp_path / "o"),
-    ]
-    assert main.main(asked) == 0
+    asked = ["--tasks", "consistency", "--chains", "5", "--cycles", "2"]
+    assert main.main(["evaluate", *asked, "--out", str(tmp_path / "o")]) == 0
     for route in ("text_image_text", "image_text_image"):
         lines = (tmp_path / f"o/consistency/{route}.jsonl").read_text().splitlines()
         assert len(lines) == 5 * 2

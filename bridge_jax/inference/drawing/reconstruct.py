@@ -1,13 +1,15 @@
 """Pictures through the autoencoder and back: the best that drawing them could give."""
 
+import functools
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from bridge_jax.core import log
-from bridge_jax.core.errors import Mistakes
+from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 from bridge_jax.data import images as images_lib
 from bridge_jax.inference import batching, inputs
@@ -22,17 +24,8 @@ def reconstruct(
 ) -> list[np.ndarray]:
     """uint8 [H, W, 3] of each picture; see `model.Model.reconstruct`."""
     engine.need("reconstruct", "vae")
-    pictures = inputs.opened(values, images_lib.open_image)
     factor = engine.bundle["vae"].config.factor
-    mistakes = Mistakes()
-    for number, picture in enumerate(pictures):
-        height, width, _ = picture.shape
-        if height % factor or width % factor:
-            mistakes.add(
-                f"image {number} is {height} x {width}: height and width must be"
-                f" multiples of {factor}"
-            )
-    mistakes.end()
+    pictures = inputs.opened(values, functools.partial(_opened, factor=factor))
     groups: dict[tuple[int, ...], list[int]] = {}
     for number, picture in enumerate(pictures):
         groups.setdefault(picture.shape, []).append(number)
@@ -43,6 +36,19 @@ def reconstruct(
         drawn = engine.run(paint.reveal, params, latents, {}, longest=math.inf)
         found |= dict(zip(chunk.real, np.asarray(drawn)))
     return [found[number] for number in range(len(pictures))]
+
+
+def _opened(value: Any, factor: int) -> np.ndarray:
+    """uint8 [H, W, 3], sides multiples of `factor`; raises BridgeError otherwise."""
+    picture = images_lib.open_image(value)
+    height, width, _ = picture.shape
+    if height % factor or width % factor:
+        name = value if isinstance(value, str | os.PathLike) else "a picture"
+        raise BridgeError(
+            f"{name} is {height} x {width}: sides must be multiples of {factor}; scale"
+            " or cut it"
+        )
+    return picture
 
 
 def _chunks(
