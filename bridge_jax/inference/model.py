@@ -334,7 +334,7 @@ class Model:
         )
 
     def reconstruct(self, images: Sequence[Any]) -> list[np.ndarray]:
-        """What the autoencoder gives back of pictures: as well as any could be drawn.
+        """What the autoencoder alone gives back of pictures.
 
         Args:
           images: N pictures, their sides multiples of the autoencoder's factor.

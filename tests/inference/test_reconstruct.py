@@ -5,6 +5,7 @@ import pytest
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.inference import model as model_lib
+from bridge_jax.inference.drawing import reconstruct
 from bridge_jax.inference.settings import Limits
 
 
@@ -36,6 +37,15 @@ def test_each_picture_keeps_its_size_and_place(model, pictures):
     for picture, again in zip(pictures, found, strict=True):
         assert again.shape == picture.shape and again.dtype == np.uint8
         assert np.abs(again - through(model, picture)).max() <= 1  # rounding
+
+
+def test_large_pictures_run_fewer_at_once(model, pictures, monkeypatch):
+    """Of the batches of one shape as many as their pixels allow, or one picture."""
+    monkeypatch.setattr(reconstruct, "_PIXELS", 2 * 16 * 16)
+    groups = {(16, 16, 3): [0, 2, 4, 5], (64, 64, 3): [1, 3]}
+    rows = [chunk.real for chunk in reconstruct._chunks(model.engine, groups)]
+    assert model.engine.parts == 1
+    assert rows == [(0, 2), (4, 5), (1,), (3,)]
 
 
 def test_mistakes_come_all_at_once(model, pictures):

@@ -1,6 +1,6 @@
 """Reconstruction: what the autoencoder alone gives back of pictures.
 
-Drawing cannot be better than that. It asks for no other part of a model, so an
+What it loses drawing will hardly show. It asks for no other part of a model, so an
 autoencoder can be measured before anything is trained on its latents.
 """
 

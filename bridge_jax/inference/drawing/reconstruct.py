@@ -1,4 +1,4 @@
-"""Pictures through the autoencoder and back: the best that drawing them could give."""
+"""Pictures through the autoencoder and back: what of them can be drawn at all."""
 
 import functools
 import math
