@@ -22,10 +22,15 @@ def get_config(variant=""):
         dict(
             base="configs/shapes_stage2.py:quickstart",
             every=dict(
-                model=dict(maps=dict(family="latent_maps", size="tiny")),
+                model=dict(
+                    aligner=dict(dropout=0.1),
+                    maps=dict(family="latent_maps", size="tiny"),
+                ),
                 init_from={part: f"shapes-tiny:{part}" for part in SHIPPED},
                 **common.one_stream(
-                    retrieve=dict(frozen=128), generate=dict(batch=16, sides=True)
+                    edit=dict(batch=8),
+                    retrieve=dict(batch=24, frozen=128),
+                    generate=dict(batch=16, sides=True),
                 ),
                 optim=dict(
                     learning_rate=1e-3,

@@ -4,12 +4,12 @@
     bridge ablate --config configs/ablate_objectives.py --out runs/objectives
 
 The base is the stage 2 that `bridge quickstart` trains, cut short and with half the
-rows, but with the aligner's weights from mT5: queries and heads from nothing,
-everything else as shipped. So early a model hardly draws from its queries alone; what
-tells arms apart is how near the queries come to mT5's states (`train/semantic`), what
-the decoder makes of them (`train/diffusion`, on rows that no step has seen before), and
-edits, which start from a picture. A term of weight 0 teaches nothing and is still
-measured. `:tiny` is a smoke test.
+rows, but with dropout and the aligner's weights from mT5: queries and heads from
+nothing, everything else as shipped. So early a model hardly draws from its queries
+alone; what tells arms apart is how near the queries come to mT5's states
+(`train/semantic`), what the decoder makes of them (`train/diffusion`, on rows that no
+step has seen before), and edits, which start from a picture. A term of weight 0 teaches
+nothing and is still measured. `:tiny` is a smoke test.
 """
 
 from configs import common
@@ -33,6 +33,7 @@ def get_config(variant=""):
         dict(
             base="configs/shapes_stage2.py:quickstart",
             every=dict(
+                model=dict(aligner=dict(dropout=0.1)),
                 aligner_init="by_role",
                 **common.one_stream(
                     generate=dict(batch=12),

@@ -99,7 +99,7 @@ def get_config(variant=""):
         # Few steps: prompts are rewritten oftener, nothing is misread on purpose, and
         # what stage 0 has learnt of captions is not gone over again.
         config.streams = dict(
-            main=dict(source="shapes_instruct", batch=64, rewrite=0.35)
+            main=dict(source="shapes_instruct", batch=40, rewrite=0.35)
         )
         config.objectives = dict(sft=dict(weight=1.0))
         config.total_steps = 180
