@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from flax.errors import ScopeParamShapeError
 
+from bridge_jax.layers import outline
+
 Axis = str | None
 Initialiser = Callable[..., jax.Array]
 
@@ -35,7 +37,8 @@ def param(
     """A parameter of `module` boxed with one logical axis name a dimension.
 
     One that is there is looked up here: flax would trace `init` to know its shape, a
-    quarter of the time that a training step takes to trace.
+    quarter of the time that a training step takes to trace. Nor is `init` traced where
+    an outline is wanted.
 
     Raises:
       ScopeParamShapeError: it is there in another shape.
@@ -46,6 +49,8 @@ def param(
             where = module.scope.path_text
             raise ScopeParamShapeError(name, where, value.shape, tuple(shape))
         return value
+    if outline.is_wanted():
+        init = nn.initializers.zeros
     boxed = nn.with_logical_partitioning(init, tuple(axes))
     return module.param(name, boxed, tuple(shape), jnp.dtype(dtype))
 

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import dtype as dtype_of
+from bridge_jax.layers import outline
 from bridge_jax.layers.linear import LOW_RANK
 
 _kept = jax.checkpoint_policies
@@ -104,6 +105,8 @@ def fold(
     """
     if not layers:
         return x, inputs if inputs is not None else []
+    if layers[0].is_initializing() and outline.is_wanted():
+        return _one_of_each_kind(step, layers, x, inputs)
     if not scan or layers[0].is_initializing():
         return _one_after_another(step, layers, x, inputs)
     modules, params = zip(*map(_unbound, layers), strict=True)
@@ -165,6 +168,31 @@ def _one_after_another(step: Step, layers, x, inputs):
         x, output = step(layer, x, None if inputs is None else inputs[i])
         outputs.append(output)
     return x, outputs
+
+
+def _one_of_each_kind(step: Step, layers, x, inputs):
+    """As one after another, in shapes: like layers have the first one's parameters."""
+    outputs: list[Any] = []
+    met: list[tuple[Any, nn.Module, Any]] = []
+    for i, layer in enumerate(layers):
+        given = None if inputs is None else inputs[i]
+        kind = _kind(layer), jax.tree.map(jnp.shape, (x, given))
+        for known, first, result in met:
+            if known == kind:
+                _give(first.variables, layer)
+                x, output = result
+                break
+        else:
+            x, output = step(layer, x, given)
+            met.append((kind, layer, (x, output)))
+        outputs.append(output)
+    return x, outputs
+
+
+def _give(variables: Any, layer: nn.Module) -> None:
+    for collection, tree in variables.items():
+        for name, value in tree.items():
+            layer.put_variable(collection, name, value)
 
 
 def _body(step: Step, modules, x, given):

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from bridge_jax.core import rng
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.layers import outline
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Bundle:
     def abstract(self) -> dict[str, Any]:
         """What `init` makes in shapes alone, {part: boxed ShapeDtypeStructs}.
 
-        Each part is traced once a process, which takes up to seconds.
+        Each part is traced once a process, of layers that are alike the first.
         """
         return {name: _copy(_abstract(part)) for name, part in self.parts.items()}
 
@@ -92,9 +93,10 @@ _ABSTRACT: dict[Any, Any] = {}
 def _abstract(part: Part) -> Any:
     key = type(part.module), repr(part.config), repr(_shapes(part.example))
     if key not in _ABSTRACT:
-        made = jax.eval_shape(
-            lambda: part.module.init(jax.random.key(0), **part.example)
-        )
+        with outline.wanted():
+            made = jax.eval_shape(
+                lambda: part.module.init(jax.random.key(0), **part.example)
+            )
         _ABSTRACT[key] = made["params"]
     return _ABSTRACT[key]
 

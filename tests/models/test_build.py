@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.layers import linear
 from bridge_jax.models import build
 from configs import common
 
@@ -31,6 +32,36 @@ def test_every_part_initialises_with_names():
     assert jax.tree.all(
         jax.tree.map(lambda a, b: a == b, shapes, jax.eval_shape(bundle.init, 0))
     )
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        {"family": "qwen2_vl", "layers": 5, "vision": {"depth": 4}},
+        {"family": "mt5", "layers": 4},
+        {"family": "bert", "layers": 4},
+        # Layers of two kinds, in an order of their own.
+        {"family": "bitransformer", "layers": 6, "cross_layers": (0, 2, 3)},
+        {"family": "hunyuan_dit", "depth": 8},
+    ],
+    ids=lambda description: description["family"],
+)
+def test_of_layers_that_are_alike_one_is_traced(monkeypatch, description):
+    """And has the names, shapes, dtypes and axes that all of them have."""
+    asked = []
+    made = linear.param
+
+    def param(module, *given):
+        asked.append(module.scope.path_text)
+        return made(module, *given)
+
+    monkeypatch.setattr(linear, "param", param)
+    bundle = build.build({"part": description | {"size": "tiny"}})
+    shapes = bundle.abstract()
+    few, whole = len(asked), jax.eval_shape(bundle.init, 0)
+    assert jax.tree.structure(shapes) == jax.tree.structure(whole)
+    assert jax.tree.leaves(shapes) == jax.tree.leaves(whole)
+    assert few < 0.7 * (len(asked) - few)
 
 
 def test_shapes_are_traced_once_and_are_nobodys_to_change():
