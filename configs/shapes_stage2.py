@@ -153,7 +153,7 @@ def _quickstart(config):
     config.streams.generate.batch = 24
     config.streams.edit.batch = 4
     config.streams.retrieve.batch = 8
-    # Most of a step's time is the decoder's, and mT5's states teach more.
+    # A row costs the decoder the most time, and mT5's states teach more.
     config.streams.draw = dict(source="shapes_generate", batch=4, seed=1)
     config.objectives.diffusion.stream = "draw"
     config.total_steps = 650
