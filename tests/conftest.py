@@ -28,7 +28,6 @@ os.environ.update(
 )
 
 import jax
-import jaxtyping
 import pytest
 
 # Tracing makes objects by the million, which the collector would look through again and
@@ -40,8 +39,9 @@ jax.config.update("jax_compilation_cache_dir", _CACHE)
 
 sys.path.insert(0, str(Path(__file__).parent))  # toy, shape_checks
 
-# Shapes in signatures are checked in tests only.
-jaxtyping.install_import_hook("bridge_jax", "shape_checks.check")
+import shape_checks
+
+shape_checks.install("bridge_jax")
 
 _LONG_FIRST = ("presets", "e2e", "house", "faults")
 

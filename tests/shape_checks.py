@@ -1,4 +1,4 @@
-"""The type checker behind jaxtyping's import hook: shapes and dtypes, nothing else."""
+"""Shapes and dtypes of signatures are checked; the other types are left to readers."""
 
 import inspect
 from collections.abc import Callable
@@ -7,23 +7,46 @@ from typing import Any
 import jaxtyping
 from beartype import beartype
 
+_jaxtyped = jaxtyping.jaxtyped
+
+
+def install(package: str) -> None:
+    """Check what is imported of `package` from now on, and no more than that.
+
+    jaxtyping's import hook decorates every function, class and closure, and so takes a
+    tenth of the tests' time; most of them declare no array, and are left as they are.
+    """
+    jaxtyping.jaxtyped = _where_arrays_are_declared  # which the hook decorates with
+    jaxtyping.install_import_hook(package, "shape_checks.check")
+
 
 def check(function: Callable) -> Callable:
     """Beartype on the array annotations (`Float[Array, "B T D"]`) of `function`.
 
-    The others are left to readers: trees of shapes, boxes and tracers pass through
-    signatures that speak of arrays, which is how jax is meant to be used.
+    Trees of shapes, boxes and tracers pass through signatures that speak of arrays,
+    which is how jax is meant to be used.
     """
-    kept = {
-        name: hint
-        for name, hint in inspect.get_annotations(function).items()
-        if _is_array_shape(hint)
-    }
+    kept = _arrays(function)
     if not kept:
         return function
     function.__annotations__ = kept
     return beartype(function)
 
 
-def _is_array_shape(hint: Any) -> bool:
-    return isinstance(hint, type) and issubclass(hint, jaxtyping.AbstractArray)
+def _where_arrays_are_declared(*, typechecker: Any) -> Callable:
+    def decorate(thing: Any) -> Any:
+        # Of a class, the hook checks what a dataclass is made with.
+        function = thing.__init__ if inspect.isclass(thing) else thing
+        if not _arrays(function):
+            return thing
+        return _jaxtyped(thing, typechecker=typechecker)
+
+    return decorate
+
+
+def _arrays(function: Callable) -> dict[str, type]:
+    return {
+        name: hint
+        for name, hint in inspect.get_annotations(function).items()
+        if isinstance(hint, type) and issubclass(hint, jaxtyping.AbstractArray)
+    }
