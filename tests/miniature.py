@@ -78,6 +78,7 @@ def config(spec, *overrides):
     with made.unlocked(), made.ignore_type():
         for name, part in made.model.items():
             part.update(PARTS.get(part.family, PARTS.get(name)))
+        made.reader_threads = 0  # no rows but those that a step takes
     return made
 
 

@@ -66,7 +66,7 @@ def where_files_are(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("where_files_are")
 @pytest.mark.parametrize(("name", "variant"), FULL)
 def test_traces(name, variant):
-    """Loss and gradient, in shapes alone: one real batch, no arithmetic.
+    """Loss and gradient, in shapes alone: one small real batch, no arithmetic.
 
     A variant changes sizes, weights or data, for which the loss alone is enough, with a
     few layers, which are alike, and no trace where another has it of the same model,
@@ -78,8 +78,8 @@ def test_traces(name, variant):
             with config.unlocked():
                 config.model[part].update(FEW[part])
     for stream in config.streams.values():
-        stream.batch = 8
-    config.reader_processes = 0  # one batch is no work for twelve
+        stream.batch = 2
+    config.reader_processes = config.reader_threads = 0  # nobody makes a second batch
     recipe = recipe_lib.make(config)
     batch = next(recipe.batches())
     shapes = jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), batch)
