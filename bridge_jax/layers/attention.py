@@ -6,29 +6,30 @@ TPU both compile to the same program.
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 
-def split_heads(x: jax.Array, heads: int) -> jax.Array:
+def split_heads(x: Float[Array, "B T HD"], heads: int) -> Float[Array, "B H T D"]:
     """[B, T, H*D] -> [B, H, T, D]."""
     batch, length, width = x.shape
     return x.reshape(batch, length, heads, width // heads).transpose(0, 2, 1, 3)
 
 
-def merge_heads(x: jax.Array) -> jax.Array:
+def merge_heads(x: Float[Array, "B H T D"]) -> Float[Array, "B T HD"]:
     """[B, H, T, D] -> [B, T, H*D]."""
     batch, heads, length, width = x.shape
     return x.transpose(0, 2, 1, 3).reshape(batch, length, heads * width)
 
 
 def attend(
-    q: jax.Array,
-    k: jax.Array,
-    v: jax.Array,
+    q: Float[Array, "B H T D"],
+    k: Float[Array, "B K S D"],
+    v: Float[Array, "B K S D"],
     *,
     mask: jax.Array | None = None,
     bias: jax.Array | None = None,
     scale: float | None = None,
-) -> jax.Array:
+) -> Float[Array, "B H T D"]:
     """softmax(q k^T * scale + bias) v with the softmax in float32.
 
     Args:

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 
 def frequencies(dim: int, theta: float = 10000.0) -> jax.Array:
@@ -19,7 +20,11 @@ def turns(positions: jax.Array, frequencies: jax.Array) -> tuple[jax.Array, jax.
     return jnp.cos(angles), jnp.sin(angles)
 
 
-def apply_half(x: jax.Array, cos: jax.Array, sin: jax.Array) -> jax.Array:
+def apply_half(
+    x: Float[Array, "B H T D"],
+    cos: Float[Array, "#B 1 T D"],
+    sin: Float[Array, "#B 1 T D"],
+) -> Float[Array, "B H T D"]:
     """Rotate pairs (i, i + D/2), the layout of GPT-NeoX, LLaMA and Qwen.
 
     x [B, H, T, D]; cos and sin broadcastable [B, 1, T, D] (both halves filled).
@@ -29,7 +34,11 @@ def apply_half(x: jax.Array, cos: jax.Array, sin: jax.Array) -> jax.Array:
     return (x.astype(jnp.float32) * cos + rotated * sin).astype(x.dtype)
 
 
-def apply_interleaved(x: jax.Array, cos: jax.Array, sin: jax.Array) -> jax.Array:
+def apply_interleaved(
+    x: Float[Array, "B H T D"],
+    cos: Float[Array, "#B 1 T D"],
+    sin: Float[Array, "#B 1 T D"],
+) -> Float[Array, "B H T D"]:
     """Rotate pairs (2i, 2i + 1), the layout of HunyuanDiT.
 
     x [B, H, T, D]; cos and sin broadcastable [B, 1, T, D], each value repeated twice.

@@ -3,6 +3,9 @@ import pytest
 import shape_checks
 from jaxtyping import Array, Float, TypeCheckError, jaxtyped
 
+from bridge_jax.layers import attention, rope
+from bridge_jax.objectives import semantic
+
 
 @jaxtyped(typechecker=shape_checks.check)
 def add(x: Float[Array, "B D"], y: Float[Array, "B D"], z: int) -> Float[Array, "B D"]:
@@ -13,3 +16,26 @@ def test_shapes_in_signatures_are_checked_and_other_types_are_not():
     add(jnp.ones((2, 3)), jnp.ones((2, 3)), "no integer")
     with pytest.raises(TypeCheckError):
         add(jnp.ones((2, 3)), jnp.ones((3, 2)), 1)
+
+
+def test_our_own_signatures_are_checked():
+    states = jnp.ones((2, 3, 8))
+    semantic.semantic_mse(states, states)
+    with pytest.raises(TypeCheckError, match="semantic_mse"):  # which would broadcast
+        semantic.semantic_mse(states, states[:, :1])
+    heads, one = jnp.ones((2, 4, 3, 8)), jnp.ones((1, 1, 3, 8))
+    assert rope.apply_half(heads, one, one).shape == heads.shape
+    with pytest.raises(TypeCheckError, match="apply_half"):
+        rope.apply_half(heads, one[:, :, :1], one[:, :, :1])
+    keys = heads[:, :2]
+    assert attention.attend(heads, keys, keys).shape == heads.shape
+    with pytest.raises(TypeCheckError, match="attend"):
+        attention.attend(heads, keys, keys[:1])
+
+
+def test_what_declares_no_array_is_left_as_it_is():
+    def twice(x: int) -> int:
+        return 2 * x
+
+    assert jaxtyped(typechecker=shape_checks.check)(twice) is twice
+    assert jaxtyped(typechecker=shape_checks.check)(add.__wrapped__) is not add
