@@ -37,5 +37,6 @@ def test_what_declares_no_array_is_left_as_it_is():
     def twice(x: int) -> int:
         return 2 * x
 
-    assert jaxtyped(typechecker=shape_checks.check)(twice) is twice
-    assert jaxtyped(typechecker=shape_checks.check)(add.__wrapped__) is not add
+    checked = jaxtyped(typechecker=shape_checks.check)
+    assert checked(twice) is twice
+    assert checked(add.__wrapped__) is not add.__wrapped__
