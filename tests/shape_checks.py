@@ -1,8 +1,9 @@
 """Shapes and dtypes of signatures are checked; the other types are left to readers."""
 
 import inspect
+import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Union, get_args, get_origin
 
 import jaxtyping
 from beartype import beartype
@@ -48,5 +49,14 @@ def _arrays(function: Callable) -> dict[str, type]:
     return {
         name: hint
         for name, hint in inspect.get_annotations(function).items()
-        if isinstance(hint, type) and issubclass(hint, jaxtyping.AbstractArray)
+        if _speaks_of_arrays(hint)
     }
+
+
+def _speaks_of_arrays(hint: Any) -> bool:
+    """Of one (perhaps or None), or of a tuple of them."""
+    if isinstance(hint, type) and issubclass(hint, jaxtyping.AbstractArray):
+        return True
+    if isinstance(hint, types.UnionType) or get_origin(hint) in (tuple, Union):
+        return any(map(_speaks_of_arrays, get_args(hint)))
+    return False

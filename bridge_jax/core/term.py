@@ -9,8 +9,11 @@ from collections.abc import Mapping
 import flax.struct
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
-Pair = tuple[jax.Array, jax.Array]  # (sum, weight), float32 scalars
+from bridge_jax.core.types import Array
+
+Pair = tuple[Float[Array, ""], Float[Array, ""]]  # (sum, weight), float32
 
 
 @flax.struct.dataclass
@@ -30,7 +33,7 @@ class Term:
     metrics: dict[str, Pair] = flax.struct.field(default_factory=dict)
     splittable: bool = flax.struct.field(pytree_node=False, default=True)
 
-    def mean(self) -> jax.Array:
+    def mean(self) -> Float[Array, ""]:
         """value_sum / weight; 0 where nothing was weighed."""
         return divide(self.value_sum, self.weight)
 
@@ -38,7 +41,9 @@ class Term:
 Weighted = Mapping[str, tuple[float | jax.Array, Term]]  # name -> (coefficient, term)
 
 
-def divide(value_sum: jax.Array, weight: jax.Array) -> jax.Array:
+def divide(
+    value_sum: Float[Array, "*S"], weight: Float[Array, "*S"]
+) -> Float[Array, "*S"]:
     """value_sum / weight with a finite gradient, 0, where weight is 0."""
     some = weight > 0
     return jnp.where(some, value_sum / jnp.where(some, weight, 1.0), 0.0)
@@ -49,7 +54,9 @@ def merge(first: Term, second: Term) -> Term:
     return jax.tree.map(jnp.add, first, second)
 
 
-def total(terms: Weighted, weights: Mapping[str, jax.Array] | None = None) -> jax.Array:
+def total(
+    terms: Weighted, weights: Mapping[str, jax.Array] | None = None
+) -> Float[Array, ""]:
     """Sum of coefficient * value_sum / weight, float32 scalar.
 
     `weights` replaces the terms' own: with the weights of the whole batch, the totals

@@ -7,6 +7,10 @@ Letters in shapes and einsums:
     D model width      H heads                 K key/value heads
     h, w, C            height, width, channels of an image or latent (NHWC everywhere)
     V vocabulary       E embedding (retrieval, shared latent)
+    I, O               width before and after, where a layer changes it
+    *S                 axes of any number
+
+Signatures say shapes in jaxtyping's words, `Float[Array, "B T D"]`; tests check them.
 """
 
 from typing import Any
@@ -15,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-Array = jax.Array
+Array = jax.Array | np.ndarray  # traced, on devices, or still on the host
 Params = dict[str, Any]  # nested dict of arrays, as flax linen makes it
 
 _DTYPES = {

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Int
 
+from bridge_jax.core.types import Array
 from bridge_jax.diffusion import schedules, targets
 
 
@@ -21,7 +23,10 @@ class Gaussian(NamedTuple):
 
 
 def posterior(
-    schedule: schedules.Schedule, x0: jax.Array, x_t: jax.Array, t: jax.Array
+    schedule: schedules.Schedule,
+    x0: Float[Array, " B *S"],
+    x_t: Float[Array, " B *S"],
+    t: Int[Array, " B"],
 ) -> Gaussian:
     """q(x_{t-1} | x_t, x_0); t int [B]."""
     mean = (
@@ -35,13 +40,13 @@ def posterior(
 def predicted(
     schedule: schedules.Schedule,
     kind: str,
-    prediction: jax.Array,
-    variance: jax.Array,
-    x_t: jax.Array,
-    t: jax.Array,
+    prediction: Float[Array, " B *S"],
+    variance: Float[Array, " B *S"],
+    x_t: Float[Array, " B *S"],
+    t: Int[Array, " B"],
     *,
     clip: bool = False,
-) -> tuple[Gaussian, jax.Array]:
+) -> tuple[Gaussian, Float[Array, " B *S"]]:
     """p(x_{t-1} | x_t) with a learned-range variance, and the implied x0.
 
     Args:
@@ -63,12 +68,12 @@ def predicted(
 def bits_per_dimension(
     schedule: schedules.Schedule,
     kind: str,
-    prediction: jax.Array,
-    variance: jax.Array,
-    x0: jax.Array,
-    x_t: jax.Array,
-    t: jax.Array,
-) -> jax.Array:
+    prediction: Float[Array, " B *S"],
+    variance: Float[Array, " B *S"],
+    x0: Float[Array, " B *S"],
+    x_t: Float[Array, " B *S"],
+    t: Int[Array, " B"],
+) -> Float[Array, " B"]:
     """One term of the bound, float32 [B]: KL, or the decoder's likelihood at t = 0."""
     true = posterior(schedule, x0, x_t, t)
     model, _ = predicted(schedule, kind, prediction, variance, x_t, t)

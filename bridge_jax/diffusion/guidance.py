@@ -5,18 +5,25 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
+
+from bridge_jax.core.types import Array
 
 # (x [B, h, w, C], t float32 [B], condition with leading axis B) -> prediction
 Denoiser = Callable[[jax.Array, jax.Array, Any], jax.Array]
 Number = float | jax.Array  # a scalar, which may be traced
 
 
-def guide(unconditional: jax.Array, conditional: jax.Array, scale: Number) -> jax.Array:
+def guide(
+    unconditional: Float[Array, "*S"], conditional: Float[Array, "*S"], scale: Number
+) -> Float[Array, "*S"]:
     """unconditional + scale (conditional - unconditional)."""
     return unconditional + scale * (conditional - unconditional)
 
 
-def rescale(guided: jax.Array, conditional: jax.Array, amount: float) -> jax.Array:
+def rescale(
+    guided: Float[Array, " B *S"], conditional: Float[Array, " B *S"], amount: float
+) -> Float[Array, " B *S"]:
     """Pull a guided prediction's contrast back towards the conditional one's.
 
     Each sample's standard deviation (unbiased, over all but the batch axis) is set to

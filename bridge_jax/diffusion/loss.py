@@ -18,8 +18,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import Array
 from bridge_jax.diffusion import bound, schedules, targets
 
 
@@ -31,8 +33,11 @@ class PerSample(NamedTuple):
 
 
 def q_sample(
-    schedule: schedules.Schedule, x0: jax.Array, noise: jax.Array, t: jax.Array
-) -> jax.Array:
+    schedule: schedules.Schedule,
+    x0: Float[Array, " B *S"],
+    noise: Float[Array, " B *S"],
+    t: Int[Array, " B"],
+) -> Float[Array, " B *S"]:
     """x_t = signal x0 + sigma noise; t int [B]."""
     signal, sigma = _coefficients(schedule, t, x0.ndim)
     return signal * x0 + sigma * noise
@@ -41,10 +46,10 @@ def q_sample(
 def mse(
     schedule: schedules.Schedule,
     kind: str,
-    output: jax.Array,
-    x0: jax.Array,
-    noise: jax.Array,
-    t: jax.Array,
+    output: Float[Array, "B h w O"],
+    x0: Float[Array, "B h w C"],
+    noise: Float[Array, "B h w C"],
+    t: Int[Array, " B"],
 ) -> PerSample:
     """Squared error of the prediction; variance values are ignored."""
     prediction, _ = targets.split_variance(output, x0.shape[-1])
@@ -56,10 +61,10 @@ def mse(
 def hybrid(
     schedule: schedules.Schedule,
     kind: str,
-    output: jax.Array,
-    x0: jax.Array,
-    noise: jax.Array,
-    t: jax.Array,
+    output: Float[Array, "B h w O"],
+    x0: Float[Array, "B h w C"],
+    noise: Float[Array, "B h w C"],
+    t: Int[Array, " B"],
 ) -> PerSample:
     """`mse` plus the bound, which trains the variance only (L_hybrid).
 
@@ -75,10 +80,10 @@ def hybrid(
 def min_snr(
     schedule: schedules.Schedule,
     kind: str,
-    output: jax.Array,
-    x0: jax.Array,
-    noise: jax.Array,
-    t: jax.Array,
+    output: Float[Array, "B h w O"],
+    x0: Float[Array, "B h w C"],
+    noise: Float[Array, "B h w C"],
+    t: Int[Array, " B"],
     *,
     gamma: float = 5.0,
 ) -> PerSample:
@@ -99,10 +104,10 @@ def min_snr(
 def kl(
     schedule: schedules.Schedule,
     kind: str,
-    output: jax.Array,
-    x0: jax.Array,
-    noise: jax.Array,
-    t: jax.Array,
+    output: Float[Array, "B h w O"],
+    x0: Float[Array, "B h w C"],
+    noise: Float[Array, "B h w C"],
+    t: Int[Array, " B"],
 ) -> PerSample:
     """The variational bound alone, training mean and variance (L_vlb)."""
     return _per_sample(

@@ -16,8 +16,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Integer, Shaped
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import Array
 from bridge_jax.diffusion import schedules, targets
 
 Column = np.ndarray | jax.Array
@@ -95,8 +97,8 @@ class LinearSampler(abc.ABC):
         self,
         row: Plan,
         state: State,
-        output: jax.Array,
-        noise: jax.Array | None = None,
+        output: Float[Array, "B h w C"],
+        noise: Float[Array, "B h w C"] | None = None,
     ) -> State:
         """One update from the denoiser's output at (state.x, row.timesteps)."""
         x0 = targets.to_x0(self.prediction, output, state.x, row.signal, row.sigma)
@@ -106,14 +108,14 @@ class LinearSampler(abc.ABC):
         return State(x, x0)
 
 
-def image_keys(key: jax.Array, ids: jax.Array) -> jax.Array:
+def image_keys(key: jax.Array, ids: Integer[Array, " B"]) -> Shaped[Array, "B ..."]:
     """One key an image from its id (int [B]), whatever batch it is drawn in."""
     return jax.vmap(lambda number: jax.random.fold_in(key, number))(ids)
 
 
 def normal(
     keys: jax.Array, stream: jax.Array | int, shape: tuple[int, ...]
-) -> jax.Array:
+) -> Float[Array, "B ..."]:
     """Standard normal float32 [B, *shape], image b's from keys[b] alone."""
 
     def draw(key):
@@ -122,7 +124,7 @@ def normal(
     return jax.vmap(draw)(keys)
 
 
-def initial_noise(keys: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+def initial_noise(keys: jax.Array, shape: tuple[int, ...]) -> Float[Array, "B ..."]:
     """Where sampling starts: [B, *shape]. Steps use streams 1, 2, ..., this one 0."""
     return normal(keys, 0, shape)
 
@@ -143,11 +145,11 @@ def mixture(sampler: LinearSampler, num_steps: int, start: int) -> tuple[float, 
 def sample(
     sampler: LinearSampler,
     denoise: Denoise,
-    x_init: jax.Array,
+    x_init: Float[Array, "B h w C"],
     keys: jax.Array,
     num_steps: int,
     start: int = 0,
-) -> jax.Array:
+) -> Float[Array, "B h w C"]:
     """Draw clean samples.
 
     Args:
@@ -170,7 +172,7 @@ def sample(
     return final.x
 
 
-def begin(x_init: jax.Array) -> State:
+def begin(x_init: Float[Array, "B h w C"]) -> State:
     """The state before the first step."""
     x_init = x_init.astype(jnp.float32)
     return State(x_init, jnp.zeros_like(x_init))

@@ -9,11 +9,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import Array
 
 KINDS = ("linear", "scaled_linear", "squaredcos_cap_v2")
 
@@ -111,7 +112,7 @@ class Schedule:
 HUNYUAN_V12 = Schedule()
 
 
-def at(table: np.ndarray, t: jax.Array, ndim: int) -> jax.Array:
+def at(table: np.ndarray, t: Int[Array, " B"], ndim: int) -> Float[Array, "B ..."]:
     """table[t] as float32 [B, 1, ...] of rank `ndim`; t int [B]."""
     values = jnp.asarray(table, jnp.float32)[t]
     return values.reshape(values.shape + (1,) * (ndim - 1))

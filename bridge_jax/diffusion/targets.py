@@ -7,8 +7,10 @@ Everywhere x_t = signal x0 + sigma noise with signal^2 + sigma^2 = 1, and `signa
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import Array
 
 KINDS = ("eps", "v", "x0")
 
@@ -22,8 +24,12 @@ def check(kind: str) -> None:
 
 
 def target(
-    kind: str, x0: jax.Array, noise: jax.Array, signal: jax.Array, sigma: jax.Array
-) -> jax.Array:
+    kind: str,
+    x0: Float[Array, "*S"],
+    noise: Float[Array, "*S"],
+    signal: jax.Array,
+    sigma: jax.Array,
+) -> Float[Array, "*S"]:
     """The regression target of that kind, shaped as x0."""
     check(kind)
     if kind == "eps":
@@ -34,8 +40,12 @@ def target(
 
 
 def to_x0(
-    kind: str, output: jax.Array, x_t: jax.Array, signal: jax.Array, sigma: jax.Array
-) -> jax.Array:
+    kind: str,
+    output: Float[Array, "*S"],
+    x_t: Float[Array, "*S"],
+    signal: jax.Array,
+    sigma: jax.Array,
+) -> Float[Array, "*S"]:
     """The clean sample that a prediction of that kind implies."""
     check(kind)
     if kind == "x0":
@@ -46,8 +56,12 @@ def to_x0(
 
 
 def to_eps(
-    kind: str, output: jax.Array, x_t: jax.Array, signal: jax.Array, sigma: jax.Array
-) -> jax.Array:
+    kind: str,
+    output: Float[Array, "*S"],
+    x_t: Float[Array, "*S"],
+    signal: jax.Array,
+    sigma: jax.Array,
+) -> Float[Array, "*S"]:
     """The noise that a prediction of that kind implies."""
     check(kind)
     if kind == "eps":
@@ -57,7 +71,9 @@ def to_eps(
     return signal * output + sigma * x_t
 
 
-def split_variance(output: jax.Array, channels: int) -> tuple[jax.Array, jax.Array]:
+def split_variance(
+    output: Float[Array, "*B O"], channels: int
+) -> tuple[Float[Array, "*B C"], Float[Array, "*B V"]]:
     """[..., 2C] -> prediction [..., C] and variance values [..., C].
 
     A learned-sigma denoiser appends the variance values. They are dropped before

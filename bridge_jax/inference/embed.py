@@ -6,9 +6,10 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from bridge_jax.core import log, rng, trees
-from bridge_jax.core.types import Params
+from bridge_jax.core.types import Array, Params
 from bridge_jax.data import chat
 from bridge_jax.inference import batching, inputs
 from bridge_jax.inference.drawing import edit
@@ -56,7 +57,7 @@ def embedding(
     shared: Mapping[str, Any],
     *,
     modality: str,
-) -> jax.Array:
+) -> Float[Array, "B E"]:
     """Program: as training computes it, without dropout. float32 [B, E]."""
     del shared
     streams = rng.Streams(0, 0)

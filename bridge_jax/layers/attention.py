@@ -6,7 +6,9 @@ TPU both compile to the same program.
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Bool, Float
+
+from bridge_jax.core.types import Array
 
 
 def split_heads(x: Float[Array, "B T HD"], heads: int) -> Float[Array, "B H T D"]:
@@ -26,8 +28,8 @@ def attend(
     k: Float[Array, "B K S D"],
     v: Float[Array, "B K S D"],
     *,
-    mask: jax.Array | None = None,
-    bias: jax.Array | None = None,
+    mask: Bool[Array, "#B #H #T #S"] | None = None,
+    bias: Float[Array, "#B #H #T #S"] | None = None,
     scale: float | None = None,
 ) -> Float[Array, "B H T D"]:
     """softmax(q k^T * scale + bias) v with the softmax in float32.

@@ -6,10 +6,10 @@ B rows of T positions; H query heads, K key/value heads, h = head width, S cache
 from typing import Protocol
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Int
 
-from bridge_jax.core.types import dtype
+from bridge_jax.core.types import Array, dtype
 from bridge_jax.layers import attention, linear, norm, packed, rope, stack
 from bridge_jax.layers import kv_cache as kv
 
@@ -50,7 +50,14 @@ class Attention(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, x, cos, sin, mask, memory=None):
+    def __call__(
+        self,
+        x: Float[Array, "B T D"],
+        cos: Float[Array, "#B 1 T W"],
+        sin: Float[Array, "#B 1 T W"],
+        mask,
+        memory=None,
+    ):
         """x [B, T, hidden] -> ([B, T, hidden], memory).
 
         `mask` is what `packed.sight` says for the config's kernel, but bool where
@@ -86,7 +93,7 @@ class MLP(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
         """x [B, T, hidden] -> [B, T, hidden]."""
         config = self.config
         gate = _dense(config, config.ffn_size, ("embed", "mlp"), "gate")(x)
@@ -101,7 +108,14 @@ class Block(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, x, cos, sin, mask, memory=None):
+    def __call__(
+        self,
+        x: Float[Array, "B T D"],
+        cos: Float[Array, "#B 1 T W"],
+        sin: Float[Array, "#B 1 T W"],
+        mask,
+        memory=None,
+    ):
         """x [B, T, hidden] -> ([B, T, hidden], memory)."""
         attend = Attention(self.config, name="attention")
         normed = _norm(self.config, "attention_norm")(x)
@@ -126,11 +140,17 @@ class Decoder(nn.Module):
             # Stored like the input table: scores then come out in float32.
             self.head = _table(config)
 
-    def embed(self, tokens: jax.Array) -> jax.Array:
+    def embed(self, tokens: Int[Array, "*B"]) -> Float[Array, "*B D"]:
         """tokens [B, T] int -> [B, T, hidden]."""
         return self.embed_tokens(tokens)
 
-    def __call__(self, embeddings, rotary, segments, cache=None):
+    def __call__(
+        self,
+        embeddings: Float[Array, "B T D"],
+        rotary,
+        segments: Int[Array, "B T"],
+        cache=None,
+    ):
         """Run the stack.
 
         Args:
@@ -179,7 +199,7 @@ class Decoder(nn.Module):
         keys, values = zip(*memories, strict=True)
         return x, cache.replace(keys=keys, values=values)
 
-    def logits(self, hidden: jax.Array) -> jax.Array:
+    def logits(self, hidden: Float[Array, "B T D"]) -> Float[Array, "B T V"]:
         """hidden [B, T, hidden] -> float32 [B, T, vocab]."""
         table = self.embed_tokens if self.config.tied_embeddings else self.head
         return table.attend(hidden)

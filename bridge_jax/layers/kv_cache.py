@@ -11,9 +11,12 @@ from typing import Protocol
 import flax.struct
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float, Int
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.core.types import dtype
+from bridge_jax.core.types import Array, dtype
+
+Layer = Float[Array, "K P D"]  # keys or values of one row
 
 
 class Sizes(Protocol):
@@ -35,11 +38,11 @@ class KVCache:
     length: jax.Array  # int32 [], slots written
 
     @property
-    def start(self) -> jax.Array:
+    def start(self) -> Int[Array, ""]:
         """The slot that is written next."""
         return self.length
 
-    def past(self, steps: int) -> jax.Array:
+    def past(self, steps: int) -> Bool[Array, "T S"]:
         """bool [T, S]: the slots that each of the next T tokens comes after."""
         slots = jnp.arange(self.valid.shape[1])[None, :]
         return slots <= (self.length + jnp.arange(steps))[:, None]
@@ -54,10 +57,10 @@ class RingCache(KVCache):
     """
 
     @property
-    def start(self) -> jax.Array:
+    def start(self) -> Int[Array, ""]:
         return self.length % self.valid.shape[1]
 
-    def past(self, steps: int) -> jax.Array:
+    def past(self, steps: int) -> Bool[Array, "1 S"]:
         """All slots: what is valid was written before."""
         if steps != 1:
             raise BridgeError("a ring takes one token a row at a time")
@@ -86,7 +89,9 @@ def empty(
     )
 
 
-def reserve(cache: KVCache, segments: jax.Array) -> tuple[KVCache, jax.Array]:
+def reserve(
+    cache: KVCache, segments: Int[Array, "B T"]
+) -> tuple[KVCache, Bool[Array, "B 1 T S"]]:
     """Take the next T slots of every row.
 
     Args:
@@ -112,14 +117,16 @@ def reserve(cache: KVCache, segments: jax.Array) -> tuple[KVCache, jax.Array]:
     return cache.replace(valid=valid, length=cache.length + steps), mask
 
 
-def write(memory: jax.Array, new: jax.Array, start: jax.Array) -> jax.Array:
+def write(
+    memory: Float[Array, "B K S D"], new: Float[Array, "B K T D"], start: Int[Array, ""]
+) -> Float[Array, "B K S D"]:
     """Put [B, K, T, D] into the slots of [B, K, S, D] that begin at `start`."""
     return jax.lax.dynamic_update_slice(
         memory, new.astype(memory.dtype), (0, 0, start, 0)
     )
 
 
-def admit(ring: RingCache, rows: jax.Array, new: KVCache) -> RingCache:
+def admit(ring: RingCache, rows: Int[Array, " N"], new: KVCache) -> RingCache:
     """Rows of a ring given to others, whose prompts end where it is written next.
 
     Args:
@@ -146,7 +153,7 @@ def admit(ring: RingCache, rows: jax.Array, new: KVCache) -> RingCache:
 def resume(
     keys: Sequence[jax.Array],
     values: Sequence[jax.Array],
-    count: jax.Array,
+    count: Int[Array, ""],
     batch: int,
     room: int,
 ) -> KVCache:
@@ -187,8 +194,8 @@ def packed(cache: KVCache, most: int) -> KVCache:
 
 
 def taken(
-    ring: RingCache, row: jax.Array, size: int
-) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+    ring: RingCache, row: Int[Array, ""], size: int
+) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
     """Keys and values [K, size, D] a layer of a row's tokens in order, then padding."""
     capacity = ring.valid.shape[1]
     aged = (ring.length + jnp.arange(capacity)) % capacity  # the oldest first
@@ -200,7 +207,9 @@ def taken(
     return tuple(map(pick, ring.keys)), tuple(map(pick, ring.values))
 
 
-def next_positions(cache: KVCache, deltas: jax.Array, steps: int = 1) -> jax.Array:
+def next_positions(
+    cache: KVCache, deltas: Int[Array, " B"], steps: int = 1
+) -> Int[Array, "3 B T"]:
     """M-RoPE positions [3, B, steps] of the next text tokens.
 
     `deltas` [B] come from the prompt: a row's largest position + 1, less its slots.

@@ -11,7 +11,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax.errors import ScopeParamShapeError
+from jaxtyping import Float, Int, Shaped
 
+from bridge_jax.core.types import Array
 from bridge_jax.layers import outline
 
 Axis = str | None
@@ -33,7 +35,7 @@ def param(
     shape: Sequence[int],
     axes: Sequence[Axis],
     dtype: Any = jnp.float32,
-) -> jax.Array:
+) -> Shaped[Array, "..."]:
     """A parameter of `module` boxed with one logical axis name a dimension.
 
     One that is there is looked up here: flax would trace `init` to know its shape, a
@@ -55,7 +57,7 @@ def param(
     return module.param(name, boxed, tuple(shape), jnp.dtype(dtype))
 
 
-def constrain(x: jax.Array, axes: Sequence[Axis]) -> jax.Array:
+def constrain(x: Shaped[Array, "*S"], axes: Sequence[Axis]) -> Shaped[Array, "*S"]:
     """Ask for a logical sharding of an activation; no effect without rules."""
     return nn.with_logical_constraint(x, tuple(axes))
 
@@ -79,7 +81,7 @@ class Dense(nn.Module):
     bias_init: Initialiser = nn.initializers.zeros
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
         """x [..., in] -> [..., features] in `dtype`."""
         width = x.shape[-1]
         kernel = param(
@@ -134,14 +136,14 @@ class Embed(nn.Module):
             self.param_dtype,
         )
 
-    def __call__(self, ids: jax.Array) -> jax.Array:
+    def __call__(self, ids: Int[Array, "*B"]) -> Float[Array, "*B D"]:
         """ids [...] int -> [..., features]."""
         rows = jnp.take(self.embedding, ids, axis=0)
         if (scale := self._scale()) is not None:
             rows = rows * jnp.take(scale, ids, axis=0)[..., None]
         return rows.astype(self.dtype)
 
-    def attend(self, x: jax.Array) -> jax.Array:
+    def attend(self, x: Float[Array, "*B D"]) -> Float[Array, "*B V"]:
         """Tied output head: x [..., features] -> float32 scores [..., vocab]."""
         flat = x.reshape(-1, self.features).astype(self.dtype)
         table = self.embedding.astype(self.dtype)
@@ -201,7 +203,7 @@ class Conv(nn.Module):
     kernel_init: Initialiser = fan_in_normal
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "B h w I"]) -> Float[Array, "B g v O"]:
         """x [B, h, w, in] -> [B, h', w', features]."""
         kernel = param(
             self,

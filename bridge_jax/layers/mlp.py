@@ -5,22 +5,24 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from bridge_jax.core import types
+from bridge_jax.core.types import Array
 from bridge_jax.layers import linear
 
 
-def quick_gelu(x: jax.Array) -> jax.Array:
+def quick_gelu(x: Float[Array, "*S"]) -> Float[Array, "*S"]:
     """x * sigmoid(1.702 x) (CLIP, the Qwen2-VL vision tower)."""
     return x * jax.nn.sigmoid(1.702 * x)
 
 
-def gelu_exact(x: jax.Array) -> jax.Array:
+def gelu_exact(x: Float[Array, "*S"]) -> Float[Array, "*S"]:
     """x * Phi(x), by the error function."""
     return jax.nn.gelu(x, approximate=False)
 
 
-def gelu_tanh(x: jax.Array) -> jax.Array:
+def gelu_tanh(x: Float[Array, "*S"]) -> Float[Array, "*S"]:
     """The tanh approximation of GELU ("gelu_new" in T5)."""
     return jax.nn.gelu(x, approximate=True)
 
@@ -49,7 +51,7 @@ class TwoLayers(nn.Module):
     param_dtype: str = "float32"
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
         """x [..., in] -> [..., out]."""
         hidden = self._dense(self.inner, ("embed", "mlp"), "inner")(x)
         return self._dense(self.out, ("mlp", "embed"), "outer")(gelu_exact(hidden))

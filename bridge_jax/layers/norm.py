@@ -5,7 +5,9 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
+from bridge_jax.core.types import Array
 from bridge_jax.layers import linear
 
 
@@ -23,7 +25,7 @@ class RMSNorm(nn.Module):
     axis: str | None = "norm"
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
         """x [..., D] -> [..., D]."""
         scale = linear.param(
             self,
@@ -50,7 +52,7 @@ class LayerNorm(nn.Module):
     axis: str | None = "norm"
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
         """x [..., D] -> [..., D]."""
         width, rank = x.shape[-1], x.ndim
         x = x.astype(jnp.float32)
@@ -91,7 +93,7 @@ class GroupNorm(nn.Module):
     axis: str | None = "norm"
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "B h w C"]) -> Float[Array, "B h w C"]:
         """x [B, h, w, C] -> [B, h, w, C]; `groups` must divide C."""
         channels = x.shape[-1]
         flat = x.astype(jnp.float32).reshape(x.shape[0], -1, channels)

@@ -10,9 +10,11 @@
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Int, Shaped
 
 from bridge_jax.core import hardware
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import Array
 from bridge_jax.layers import attention, splash
 
 KERNELS = ("xla", "splash", "cudnn", "auto")
@@ -25,7 +27,9 @@ def problems(kernel: str) -> list[str]:
     return [f"attention {kernel!r} must be one of {', '.join(KERNELS)}"]
 
 
-def sight(segments: jax.Array, causal: bool, kernel: str) -> jax.Array:
+def sight(
+    segments: Int[Array, "B T"], causal: bool, kernel: str
+) -> Shaped[Array, "B ..."]:
     """Who sees whom, in the form that the kernel takes.
 
     Args:
@@ -46,14 +50,14 @@ def sight(segments: jax.Array, causal: bool, kernel: str) -> jax.Array:
 
 
 def attend(
-    q: jax.Array,
-    k: jax.Array,
-    v: jax.Array,
-    seen: jax.Array | None = None,
+    q: Float[Array, "B H T D"],
+    k: Float[Array, "B K S D"],
+    v: Float[Array, "B K S D"],
+    seen: Shaped[Array, "#B ..."] | None = None,
     *,
     causal: bool = False,
     kernel: str = "xla",
-) -> jax.Array:
+) -> Float[Array, "B H T D"]:
     """softmax(q k^T / sqrt(D)) v.
 
     Args:

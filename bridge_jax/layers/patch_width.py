@@ -1,11 +1,12 @@
 """What a tower is shown must be cut as it reads."""
 
-import jax
+from jaxtyping import Float
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import Array
 
 
-def check(patches: jax.Array, width: int) -> None:
+def check(patches: Float[Array, "*B I"], width: int) -> None:
     """Raises BridgeError unless patches [..., D] have the D of their tower."""
     if patches.shape[-1] != width:
         raise BridgeError(

@@ -6,9 +6,10 @@ All of them are `diffusers`' blocks of the same purpose, without time conditioni
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
+from bridge_jax.core.types import Array
 from bridge_jax.layers import attention, linear, norm
 
 EPS = 1e-6  # of every group norm here, as published
@@ -26,7 +27,7 @@ class ResnetBlock(nn.Module):
     param_dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "B h w I"]) -> Float[Array, "B h w O"]:
         """x [B, h, w, in] -> [B, h, w, features]; `groups` divides both widths."""
         types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
         y = x
@@ -50,7 +51,7 @@ class Downsample(nn.Module):
     param_dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "B h w I"]) -> Float[Array, "B g v O"]:
         """x [B, h, w, in] -> [B, h // 2, w // 2, features]."""
         return linear.Conv(
             self.features,
@@ -70,7 +71,7 @@ class Upsample(nn.Module):
     param_dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "B h w I"]) -> Float[Array, "B g v O"]:
         """x [B, h, w, in] -> [B, 2 h, 2 w, features]."""
         return linear.Conv(
             self.features,
@@ -91,7 +92,7 @@ class SpatialAttention(nn.Module):
     param_dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "B h w C"]) -> Float[Array, "B h w C"]:
         """x [B, h, w, C] -> [B, h, w, C]; memory grows as (h w)^2."""
         batch, height, width, channels = x.shape
         types = {"dtype": self.dtype, "param_dtype": self.param_dtype}
@@ -105,7 +106,7 @@ class SpatialAttention(nn.Module):
         return x + pointwise(channels, "out", **types)(y).reshape(x.shape)
 
 
-def nearest(x: jax.Array) -> jax.Array:
+def nearest(x: Float[Array, "B h w C"]) -> Float[Array, "B 2*h 2*w C"]:
     """Repeat every pixel twice in both directions: [B, h, w, C] -> [B, 2h, 2w, C]."""
     return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
 

@@ -1,16 +1,19 @@
 """Rotary position embeddings, both layouts in use."""
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float, Num
+
+from bridge_jax.core.types import Array
 
 
-def frequencies(dim: int, theta: float = 10000.0) -> jax.Array:
+def frequencies(dim: int, theta: float = 10000.0) -> Float[Array, " half"]:
     """theta ** (-2i/dim) for i < dim/2: float32 [dim/2] (Su et al. 2021)."""
     return theta ** (-jnp.arange(0, dim, 2, dtype=jnp.float32) / dim)
 
 
-def turns(positions: jax.Array, frequencies: jax.Array) -> tuple[jax.Array, jax.Array]:
+def turns(
+    positions: Num[Array, "B T"], frequencies: Float[Array, " half"]
+) -> tuple[Float[Array, "B 1 T D"], Float[Array, "B 1 T D"]]:
     """cos and sin [B, 1, T, D] of positions [B, T], for `apply_half`.
 
     frequencies [D/2] as from this module.

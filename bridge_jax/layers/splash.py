@@ -16,8 +16,10 @@ from jax.experimental.pallas.ops.tpu.splash_attention import (
 from jax.experimental.pallas.ops.tpu.splash_attention import (
     splash_attention_mask as masks,
 )
+from jaxtyping import Float, Int
 
 from bridge_jax.core import hardware
+from bridge_jax.core.types import Array
 
 TILE = 128
 BLOCKS = (512, 384, 256, 128)  # the largest that divides a length is taken
@@ -25,13 +27,13 @@ _NOBODY = -1  # the segment of keys that are not there
 
 
 def attend(
-    q: jax.Array,
-    k: jax.Array,
-    v: jax.Array,
-    segments: jax.Array | None,
+    q: Float[Array, "B H T D"],
+    k: Float[Array, "B K S D"],
+    v: Float[Array, "B K S D"],
+    segments: Int[Array, "B T"] | None,
     *,
     causal: bool,
-) -> jax.Array:
+) -> Float[Array, "B H T D"]:
     """See `packed.attend`; `segments` [B, T], or None where everything is seen."""
     length, width = q.shape[2:]
     keys = k.shape[2]

@@ -12,8 +12,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Shaped
 
 from bridge_jax.core import types
+from bridge_jax.core.types import Array
 from bridge_jax.core.weights import Rule
 from bridge_jax.layers import attention, linear, mlp, norm, stack
 
@@ -89,12 +91,12 @@ class Attention(nn.Module):
 
     def __call__(
         self,
-        x: jax.Array,
-        source: jax.Array,
-        mask: jax.Array | None,
-        bias: jax.Array | None,
+        x: Float[Array, "B T D"],
+        source: Float[Array, "B S D"],
+        mask: Shaped[Array, "B S"] | None,
+        bias: Float[Array, "1 H T S"] | None,
         deterministic: bool,
-    ) -> jax.Array:
+    ) -> Float[Array, "B T D"]:
         """x [B, T, D] attends to source [B, S, D]; mask [B, S]; bias [1, H, T, S]."""
         heads = self.config.heads
         q = attention.split_heads(self.query(x), heads)
@@ -126,7 +128,9 @@ class GatedMLP(nn.Module):
         self.down = _dense(c, c.d_model, ("mlp", "embed"), c.d_ff**-0.5)
         self.drop = nn.Dropout(c.dropout)
 
-    def __call__(self, x: jax.Array, deterministic: bool) -> jax.Array:
+    def __call__(
+        self, x: Float[Array, "B T D"], deterministic: bool
+    ) -> Float[Array, "B T D"]:
         """x [B, T, D] -> [B, T, D]."""
         hidden = mlp.gelu_tanh(self.gate(x)) * self.up(x)
         return self.down(self.drop(hidden, deterministic=deterministic))
@@ -151,13 +155,13 @@ class Block(nn.Module):
 
     def __call__(
         self,
-        x: jax.Array,
-        mask: jax.Array | None,
-        bias: jax.Array,
-        memory: jax.Array | None,
-        memory_mask: jax.Array | None,
+        x: Float[Array, "B T D"],
+        mask: Shaped[Array, "B T"] | None,
+        bias: Float[Array, "1 H T T"],
+        memory: Float[Array, "B S D"] | None,
+        memory_mask: Shaped[Array, "B S"] | None,
         deterministic: bool,
-    ) -> jax.Array:
+    ) -> Float[Array, "B T D"]:
         """x [B, T, D], mask [B, T], memory [B, S, D], memory_mask [B, S]."""
         y = self.self_norm(x)
         y = self.self_attention(y, y, mask, bias, deterministic)
@@ -193,7 +197,7 @@ class Stack(nn.Module):
         self.final_norm = _rms_norm(c)
         self.drop = nn.Dropout(c.dropout)
 
-    def position_bias(self, length: int) -> jax.Array:
+    def position_bias(self, length: int) -> Float[Array, "1 H T T"]:
         """float32 [1, H, T, T], from key-minus-query offsets."""
         positions = np.arange(length)
         offset = positions[None, :] - positions[:, None]
@@ -203,12 +207,12 @@ class Stack(nn.Module):
 
     def __call__(
         self,
-        x: jax.Array,
-        mask: jax.Array | None = None,
-        memory: jax.Array | None = None,
-        memory_mask: jax.Array | None = None,
+        x: Float[Array, "B T D"],
+        mask: Shaped[Array, "B T"] | None = None,
+        memory: Float[Array, "B S D"] | None = None,
+        memory_mask: Shaped[Array, "B S"] | None = None,
         deterministic: bool = True,
-    ) -> jax.Array:
+    ) -> Float[Array, "B T D"]:
         """x [B, T, D] -> [B, T, D]; masks are 1 or True where there is something."""
         dtype = types.dtype(self.config.dtype)
         x = self.drop(x.astype(dtype), deterministic=deterministic)

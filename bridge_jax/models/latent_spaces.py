@@ -13,15 +13,18 @@ from typing import Any, Literal, Protocol
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
+
+from bridge_jax.core.types import Array
 
 MODALITIES = ("text", "image")
-Pair = tuple[jax.Array, jax.Array]
+Pair = tuple[Float[Array, "B E"], Float[Array, "B E"]]
 
 
 class Space(Protocol):
     """What an objective reads."""
 
-    def latent(self, kind: str) -> jax.Array:
+    def latent(self, kind: str) -> Float[Array, "B E"]:
         """Of the "text", of the "image" or of both ("fused"): [B, Z]."""
 
     def alike(self) -> Pair:
@@ -30,7 +33,7 @@ class Space(Protocol):
     def targets(self, kind: str) -> list[Pair]:
         """(made, wanted) [B, E] of the target term, the latter from a frozen model."""
 
-    def cycle(self, latent: jax.Array, draw: str) -> jax.Array:
+    def cycle(self, latent: Float[Array, "B E"], draw: str) -> Float[Array, "B E"]:
         """Latents [B, Z], out and in again; `draw` names the stream of dropout."""
 
 
@@ -40,7 +43,7 @@ class Embeddings:
     def __init__(self, view: Any):
         self._view = view
 
-    def latent(self, kind: str) -> jax.Array:
+    def latent(self, kind: str) -> Float[Array, "B E"]:
         view = self._view
         return view.once(
             f"latent/{kind}",
@@ -60,7 +63,7 @@ class Embeddings:
         made = self._apply(self.latent(kind), method="generate")
         return [(made, self._view.batch["image"])]
 
-    def cycle(self, latent: jax.Array, draw: str) -> jax.Array:
+    def cycle(self, latent: Float[Array, "B E"], draw: str) -> Float[Array, "B E"]:
         dropout = self._view.dropout(f"latentumm/cycle/{draw}")
         return self._apply(latent, **dropout, method="cycle")
 
@@ -78,7 +81,7 @@ class States:
         """`of`: last-layer states of the LLM, or what retrieval's queries find."""
         self._view, self._of = view, of
 
-    def latent(self, kind: str) -> jax.Array:
+    def latent(self, kind: str) -> Float[Array, "B E"]:
         if kind == "fused":
             return (self.latent("text") + self.latent("image")) / 2
         return self._view.once(f"{self._of}/{kind}", lambda: self._pooled(kind))
@@ -90,7 +93,7 @@ class States:
         """Of both modalities, whatever `kind`."""
         return [(self._embedding(one), self._view.batch[one]) for one in MODALITIES]
 
-    def cycle(self, latent: jax.Array, draw: str) -> jax.Array:
+    def cycle(self, latent: Float[Array, "B E"], draw: str) -> Float[Array, "B E"]:
         return self._view.bundle.apply("maps", self._view.params, latent)[1]
 
     def _embedding(self, kind: str) -> jax.Array:

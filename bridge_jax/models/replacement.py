@@ -11,6 +11,9 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float
+
+from bridge_jax.core.types import Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Schedule:
     finish: int = 1000
     dials: tuple[tuple[float, float], ...] = ()
 
-    def interval(self, step: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def interval(self, step: jax.Array) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """(low, high) at `step`, float32 scalars."""
         span = max(self.finish - self.begin, 1)
         share = jnp.clip((step - self.begin) / span, 0.0, 1.0).astype(jnp.float32)
@@ -44,15 +47,18 @@ class Schedule:
         high = self.start[1] + share * (self.end[1] - self.start[1])
         return low, high
 
-    def ratios(self, key: jax.Array, rows: int, step: jax.Array) -> jax.Array:
+    def ratios(self, key: jax.Array, rows: int, step: jax.Array) -> Float[Array, " B"]:
         """One ratio a row: float32 [rows]."""
         low, high = self.interval(step)
         return low + (high - low) * jax.random.uniform(key, (rows,))
 
 
 def sample_mask(
-    key: jax.Array, ratios: jax.Array, length: int, replaceable: jax.Array
-) -> jax.Array:
+    key: jax.Array,
+    ratios: Float[Array, " B"],
+    length: int,
+    replaceable: Bool[Array, " B"],
+) -> Bool[Array, "B L"]:
     """Replace every position of row b with probability ratios[b], independently.
 
     Args:

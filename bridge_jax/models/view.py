@@ -23,8 +23,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float, Num, Shaped
 
 from bridge_jax.core import rng
+from bridge_jax.core.types import Array
 from bridge_jax.models import bundle as bundle_lib
 from bridge_jax.models import latent_spaces, replacement
 
@@ -63,7 +65,7 @@ class View:
 
     # --- the vision-language model ---------------------------------------------
 
-    def hidden(self, side: str = "vlm") -> jax.Array:
+    def hidden(self, side: str = "vlm") -> Float[Array, "B T D"]:
         """Last-layer states of the LLM for batch[side]: [B, T, D]."""
 
         def make():
@@ -74,18 +76,22 @@ class View:
 
         return self.once(f"hidden/{side}", make)
 
-    def logits(self, hidden: jax.Array) -> jax.Array:
+    def logits(self, hidden: Float[Array, "B S D"]) -> Float[Array, "B S V"]:
         """Next-token scores of states [B, S, D], all or some: float32 [B, S, V]."""
         return self.bundle.apply("vlm", self.params, hidden, method="logits")
 
-    def states(self, side: str = "vlm", prefix: str = "memory") -> jax.Array:
+    def states(
+        self, side: str = "vlm", prefix: str = "memory"
+    ) -> Float[Array, "B S D"]:
         """The LLM's states at batch[f"{prefix}_index"]: [B, S, D]."""
         if f"{prefix}_states" in self.batch:
             return self.batch[f"{prefix}_states"]
         index = self.batch[f"{prefix}_index"]
         return jnp.take_along_axis(self.hidden(side), index[..., None], axis=1)
 
-    def memory(self, side: str = "vlm", prefix: str = "memory") -> jax.Array:
+    def memory(
+        self, side: str = "vlm", prefix: str = "memory"
+    ) -> Float[Array, "B S D"]:
         """Projected states at batch[f"{prefix}_index"], 0 where masked: [B, S, D]."""
 
         def make():
@@ -99,7 +105,7 @@ class View:
     # --- text encoders ----------------------------------------------------------
 
     @property
-    def mt5_embeddings(self) -> jax.Array:
+    def mt5_embeddings(self) -> Float[Array, "B L D"]:
         """Input embeddings of the caption: [B, L, D]."""
         return self.once(
             "mt5_embeddings",
@@ -109,7 +115,7 @@ class View:
         )
 
     @property
-    def mt5_states(self) -> jax.Array:
+    def mt5_states(self) -> Float[Array, "B L D"]:
         """mT5 encoder output of the caption: [B, L, D]."""
         if "t5_states" in self.batch:
             return self.batch["t5_states"]
@@ -121,7 +127,7 @@ class View:
         )
 
     @property
-    def bert_states(self) -> jax.Array:
+    def bert_states(self) -> Float[Array, "B T D"]:
         """BERT last hidden states: [B, Lc, Dc]."""
         return self.once(
             "bert_states",
@@ -133,7 +139,7 @@ class View:
     # --- the aligner ------------------------------------------------------------
 
     @property
-    def replace(self) -> jax.Array:
+    def replace(self) -> Bool[Array, "B L"]:
         """Where learned queries stand in for caption embeddings: bool [B, Q]."""
 
         def make():
@@ -148,7 +154,7 @@ class View:
         return self.once("replace", make)
 
     @property
-    def aligned(self) -> jax.Array:
+    def aligned(self) -> Float[Array, "B L D"]:
         """The aligner's stand-in for the first Q of `mt5_states`: [B, Q, D].
 
         Q is the number of learned queries, L as published; captions end there.
@@ -166,7 +172,9 @@ class View:
             ),
         )
 
-    def condition(self, name: str, mask: str = "all") -> tuple[jax.Array, jax.Array]:
+    def condition(
+        self, name: str, mask: str = "all"
+    ) -> tuple[Float[Array, "B L D"], Shaped[Array, "B L"]]:
         """What the decoder reads of the text: states [B, L, D] and mask [B, L].
 
         Args:
@@ -186,7 +194,7 @@ class View:
     # --- latent diffusion -------------------------------------------------------
 
     @property
-    def images(self) -> jax.Array:
+    def images(self) -> Float[Array, "B H W C"]:
         """Pictures in [-1, 1]: float32 [B, h, w, 3]; the stream may bring uint8."""
         images = self.batch["images"]
         if images.dtype != jnp.uint8:
@@ -194,7 +202,7 @@ class View:
         return self.once("images", lambda: images.astype(jnp.float32) / 127.5 - 1.0)
 
     @property
-    def latents(self) -> jax.Array:
+    def latents(self) -> Float[Array, "B h w C"]:
         """Scaled autoencoder means: [B, h/f, w/f, C]; never differentiated."""
         if "latents" in self.batch:
             return self.batch["latents"]
@@ -209,8 +217,11 @@ class View:
         return self.once("latents", make)
 
     def denoise(
-        self, noisy: jax.Array, timesteps: jax.Array, condition: str
-    ) -> jax.Array:
+        self,
+        noisy: Float[Array, "B h w C"],
+        timesteps: Num[Array, " B"],
+        condition: str,
+    ) -> Float[Array, "B h w O"]:
         """Decoder output for condition "text" (mT5) or "queries" (aligner).
 
         `noisy` [n * B, ...] and `timesteps` hold n consecutive draws of every row.
@@ -229,7 +240,7 @@ class View:
 
     # --- retrieval --------------------------------------------------------------
 
-    def embedding(self, modality: str) -> jax.Array:
+    def embedding(self, modality: str) -> Float[Array, "B E"]:
         """Normalised embedding of "image" or "text": [B, E].
 
         Reads batch["vlm_image"], image_index/mask and their text counterparts.
@@ -246,7 +257,7 @@ class View:
             method=f"embed_{modality}",
         )
 
-    def looked_for(self, modality: str) -> jax.Array:
+    def looked_for(self, modality: str) -> Float[Array, "B Q D"]:
         """What retrieval's queries find in "image" or "text": [B, Q, D]."""
 
         def make():
@@ -265,7 +276,7 @@ class View:
 
         return self.once(f"looked_for/{modality}", make)
 
-    def shown(self, images: jax.Array) -> "View":
+    def shown(self, images: Float[Array, "B H W 3"]) -> "View":
         """A view of other pictures in place of batch["vlm_image"]'s.
 
         Args:

@@ -8,15 +8,17 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from bridge_jax.core import term
+from bridge_jax.core.types import Array
 from bridge_jax.models import view as view_lib
 from bridge_jax.objectives import base
 
-Pair = tuple[jax.Array, jax.Array]
 
-
-def absolute_error(reconstruction: jax.Array, images: jax.Array) -> Pair:
+def absolute_error(
+    reconstruction: Float[Array, "B H W 3"], images: Float[Array, "B H W 3"]
+) -> term.Pair:
     """|reconstruction - images| summed; weight = number of values.
 
     Both [B, H, W, 3].
@@ -24,7 +26,9 @@ def absolute_error(reconstruction: jax.Array, images: jax.Array) -> Pair:
     return _summed(jnp.abs(_difference(reconstruction, images)))
 
 
-def squared_error(reconstruction: jax.Array, images: jax.Array) -> Pair:
+def squared_error(
+    reconstruction: Float[Array, "B H W 3"], images: Float[Array, "B H W 3"]
+) -> term.Pair:
     """(reconstruction - images)^2 summed; weight = number of values.
 
     Both [B, H, W, 3].
@@ -32,7 +36,9 @@ def squared_error(reconstruction: jax.Array, images: jax.Array) -> Pair:
     return _summed(jnp.square(_difference(reconstruction, images)))
 
 
-def kl_divergence(mean: jax.Array, logvar: jax.Array) -> Pair:
+def kl_divergence(
+    mean: Float[Array, "B h w C"], logvar: Float[Array, "B h w C"]
+) -> term.Pair:
     """KL(N(mean, exp(logvar)) || N(0, 1)) summed; weight = number of latent values.
 
     Both [B, h, w, latent_channels]. Latent diffusion's code sums this over an image and
@@ -47,7 +53,7 @@ def _difference(reconstruction: jax.Array, images: jax.Array) -> jax.Array:
     return reconstruction.astype(jnp.float32) - images.astype(jnp.float32)
 
 
-def _summed(values: jax.Array) -> Pair:
+def _summed(values: jax.Array) -> term.Pair:
     return jnp.sum(values), jnp.float32(values.size)
 
 

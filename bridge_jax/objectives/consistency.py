@@ -6,11 +6,13 @@ flow through both sides, as released.
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
-Pair = tuple[jax.Array, jax.Array]
+from bridge_jax.core import term
+from bridge_jax.core.types import Array
 
 
-def distance(a: jax.Array, b: jax.Array) -> Pair:
+def distance(a: Float[Array, "B D"], b: Float[Array, "B D"]) -> term.Pair:
     """Mean squared difference of a and b, [B, D], summed over rows; weight = B.
 
     The modal loss of a text's latent and its image's, the task loss of a latent and
@@ -21,19 +23,23 @@ def distance(a: jax.Array, b: jax.Array) -> Pair:
     return jnp.sum(rows), jnp.float32(rows.shape[0])
 
 
-def cosine(a: jax.Array, b: jax.Array, eps: float = 1e-8) -> jax.Array:
+def cosine(
+    a: Float[Array, "*#B D"], b: Float[Array, "*#B D"], eps: float = 1e-8
+) -> Float[Array, "..."]:
     """Cosine of a and b, [..., D] -> float32 [...]."""
     a, b = a.astype(jnp.float32), b.astype(jnp.float32)
     lengths = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)
     return jnp.sum(a * b, axis=-1) / jnp.maximum(lengths, eps)
 
 
-def rollouts(latent: jax.Array, noise: jax.Array, sigma: float) -> jax.Array:
+def rollouts(
+    latent: Float[Array, "B D"], noise: Float[Array, "K B D"], sigma: float
+) -> Float[Array, "K B D"]:
     """latent [B, D], noise [K, B, D] of variance 1 -> disturbed latents [K, B, D]."""
     return latent[None] + sigma * noise
 
 
-def spread(scores: jax.Array) -> Pair:
+def spread(scores: Float[Array, "K B"]) -> term.Pair:
     """-log sigmoid(best - worst) of scores [K, B]; weight = B. The released form.
 
     It falls when the gap between the best and the worst rollout grows. One rollout
@@ -45,7 +51,7 @@ def spread(scores: jax.Array) -> Pair:
     return -jnp.sum(jax.nn.log_sigmoid(gap)), jnp.float32(scores.shape[1])
 
 
-def towards_best(scores: jax.Array, temperature: float = 0.05) -> Pair:
+def towards_best(scores: Float[Array, "K B"], temperature: float = 0.05) -> term.Pair:
     """Every rollout towards the best of its row; scores [K, B], weight = B.
 
     Mean over k of -log sigmoid((score_k - best) / temperature), the best held fixed: it

@@ -4,9 +4,11 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Int
 
 from bridge_jax.core import term
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import Array
 from bridge_jax.models import view as view_lib
 from bridge_jax.objectives import base
 
@@ -14,12 +16,12 @@ T2T_WEIGHT = 0.05  # OmniBridge's released code
 
 
 def multi_positive_infonce(
-    text: jax.Array,
-    image: jax.Array,
-    ids: jax.Array,
-    logit_scale: jax.Array,
+    text: Float[Array, "B E"],
+    image: Float[Array, "B E"],
+    ids: Int[Array, " B"],
+    logit_scale: Float[Array, "..."],
     t2t_weight: float = T2T_WEIGHT,
-) -> tuple[jax.Array, jax.Array, dict[str, tuple[jax.Array, jax.Array]]]:
+) -> tuple[Float[Array, ""], Float[Array, ""], dict[str, term.Pair]]:
     """text->image + image->text + t2t_weight * text->text (arXiv 2509.19018).
 
     Targets are spread evenly over all items with the same id. The text->text targets

@@ -4,16 +4,17 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from bridge_jax.core import term
+from bridge_jax.core.types import Array
 from bridge_jax.models import view as view_lib
 from bridge_jax.objectives import base
 
 
 def semantic_mse(
     pred: Float[Array, "B L D"], target: Float[Array, "B L D"]
-) -> tuple[jax.Array, jax.Array]:
+) -> term.Pair:
     """Squared error of the aligner's output against the text encoder's.
 
     The mean runs over all positions and channels, padding included (OmniBridge,

@@ -4,16 +4,18 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Int, Num, Shaped
 
 from bridge_jax.core import blockwise, term
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import Array
 from bridge_jax.models import view as view_lib
 from bridge_jax.objectives import base
 
 
 def cross_entropy(
-    logits: jax.Array, targets: jax.Array, weights: jax.Array
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    logits: Float[Array, "*P V"], targets: Int[Array, "*P"], weights: Num[Array, "*P"]
+) -> tuple[Float[Array, ""], term.Pair]:
     """Sums over positions and what each foretells.
 
     Args:
@@ -31,7 +33,9 @@ def cross_entropy(
     return jnp.sum(nll * weights), (jnp.sum(weights), jnp.sum(right * weights))
 
 
-def following(tokens: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
+def following(
+    tokens: Int[Array, "B T"], mask: Shaped[Array, "B T"]
+) -> tuple[Int[Array, "B T"], Float[Array, "B T"]]:
     """Targets int [B, T] and weights float32 [B, T] of positions.
 
     Args:

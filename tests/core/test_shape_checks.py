@@ -18,6 +18,24 @@ def test_shapes_in_signatures_are_checked_and_other_types_are_not():
         add(jnp.ones((2, 3)), jnp.ones((3, 2)), 1)
 
 
+@jaxtyped(typechecker=shape_checks.check)
+def both(
+    x: Float[Array, "B D"], y: Float[Array, " B"] | None = None, number=None
+) -> tuple[Float[Array, "B D"], object]:
+    return (x if number is None else x[:number]), y
+
+
+def test_what_may_be_none_and_what_comes_in_tuples_is_checked():
+    x = jnp.ones((2, 3))
+    both(x)
+    both(x, x[:, 0])
+    both(x, None, 2)
+    with pytest.raises(TypeCheckError, match="parameter 'y'"):
+        both(x, x[0])
+    with pytest.raises(TypeCheckError, match="return value"):
+        both(x, None, 1)
+
+
 def test_our_own_signatures_are_checked():
     states = jnp.ones((2, 3, 8))
     semantic.semantic_mse(states, states)

@@ -14,9 +14,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
 
 from bridge_jax.core import rng
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import Array
 from bridge_jax.inference import settings
 
 TOP = 20  # most alternatives that are told beside a token
@@ -137,12 +139,12 @@ def rules(choices: Sequence[Choice]) -> Rules:
 
 
 def pick(
-    scores: jax.Array,
+    scores: Float[Array, "B V"],
     rules: Rules | None = None,
-    seen: jax.Array | None = None,
+    seen: Bool[Array, "B V"] | None = None,
     numbers: jax.Array | None = None,
     turn: jax.Array | int = 0,
-) -> jax.Array:
+) -> Int[Array, " B"]:
     """The next token of each row, int32 [B].
 
     What no row asks for is not computed, so one program serves all settings.
@@ -179,7 +181,9 @@ def pick(
     return jax.lax.cond(hot.any(), drawn, lambda: likeliest)
 
 
-def penalised(scores: jax.Array, seen: jax.Array, penalty: jax.Array) -> jax.Array:
+def penalised(
+    scores: Float[Array, "B V"], seen: Bool[Array, "B V"], penalty: Float[Array, " B"]
+) -> Float[Array, "B V"]:
     """Scores [B, V] of `seen` tokens (bool [B, V]) moved down by `penalty` [B]."""
     factor = penalty[:, None]
     lower = jnp.where(scores < 0, scores * factor, scores / factor)
@@ -187,8 +191,11 @@ def penalised(scores: jax.Array, seen: jax.Array, penalty: jax.Array) -> jax.Arr
 
 
 def floor(
-    scores: jax.Array, top_k: jax.Array, top_p: jax.Array, min_p: jax.Array
-) -> jax.Array:
+    scores: Float[Array, "B V"],
+    top_k: Int[Array, " B"],
+    top_p: Float[Array, " B"],
+    min_p: Float[Array, " B"],
+) -> Float[Array, " B"]:
     """The lowest score that may be drawn in each row, [B]; all else [B, V] or [B].
 
     Tokens of one score stay or go together.
@@ -204,21 +211,25 @@ def floor(
     return jnp.maximum(least, ordered[:, 0] + jnp.log(min_p))
 
 
-def prompt_tokens(tokens: jax.Array, segments: jax.Array, size: int) -> jax.Array:
+def prompt_tokens(
+    tokens: Int[Array, "B T"], segments: Shaped[Array, "B T"], size: int
+) -> Bool[Array, "B V"]:
     """Which of `size` tokens stand in each row [B, T] but its padding: bool [B, V]."""
     rows = jnp.arange(tokens.shape[0])[:, None]
     none = jnp.zeros((tokens.shape[0], size), bool)
     return none.at[rows, tokens].max(segments != 0)
 
 
-def remember(seen: jax.Array | None, tokens: jax.Array) -> jax.Array | None:
+def remember(
+    seen: Bool[Array, "B V"] | None, tokens: Int[Array, " B"]
+) -> Bool[Array, "B V"] | None:
     """`seen` [B, V] with the tokens [B], too."""
     if seen is None:
         return None
     return seen.at[jnp.arange(tokens.shape[0]), tokens].set(True)
 
 
-def told(scores: jax.Array, tokens: jax.Array) -> dict[str, jax.Array]:
+def told(scores: Float[Array, "B V"], tokens: Int[Array, " B"]) -> dict[str, jax.Array]:
     """Natural log-probabilities of what was chosen, and of what is likeliest.
 
     Args:

@@ -10,10 +10,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Int
 
 from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.core.types import Params
+from bridge_jax.core.types import Array, Params
 from bridge_jax.data import chat, patches
 from bridge_jax.inference import batching
 from bridge_jax.inference.answering import choosing, reading
@@ -113,7 +114,7 @@ def common(engine: Engine, choice: Choice) -> tuple[tuple[int, ...], dict[str, A
     }
 
 
-def ended(token: jax.Array, stops: jax.Array) -> jax.Array:
+def ended(token: Int[Array, " B"], stops: Int[Array, " S"]) -> Bool[Array, " B"]:
     """Which tokens [B] end an answer, bool [B]."""
     return (token[:, None] == stops[None]).any(axis=1)
 

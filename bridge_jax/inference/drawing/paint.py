@@ -11,9 +11,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float, UInt8
 
 from bridge_jax.core import rng
-from bridge_jax.core.types import Params
+from bridge_jax.core.types import Array, Params
 from bridge_jax.diffusion import guidance as guidance_lib
 from bridge_jax.diffusion import samplers, sampling, targets
 from bridge_jax.models import bundle as bundle_lib
@@ -60,7 +61,7 @@ def encode(
     params: Params,
     batch: Mapping[str, Any],
     shared: Mapping[str, Any],
-) -> jax.Array:
+) -> Float[Array, "B h w C"]:
     """Program: images uint8 [B, H, W, 3] to scaled latents [B, h, w, C]."""
     del shared
     return _look(bundle, params, batch).latents
@@ -78,7 +79,7 @@ def paint(
     rescale: float,
     size: tuple[int, int] | None,
     start: int,
-) -> jax.Array:
+) -> UInt8[Array, "B H W 3"]:
     """Program: noise to pictures uint8 [B, H, W, 3].
 
     Args:
@@ -156,7 +157,7 @@ def reveal(
     shared: Mapping[str, Any],
     *,
     longest: float,
-) -> jax.Array:
+) -> UInt8[Array, "B H W 3"]:
     """Program: batch["latents"] [B, h, w, C] to pictures uint8 [B, H, W, 3].
 
     Args:

@@ -7,9 +7,11 @@ the config's `factor`.
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from bridge_jax.core import types
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import Array
 from bridge_jax.layers import linear, norm, resnet
 from bridge_jax.models.autoencoder_kl.config import Config
 
@@ -34,7 +36,7 @@ class MidBlock(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "B h w C"]) -> Float[Array, "B h w C"]:
         """x [B, h, w, C] -> [B, h, w, C]."""
         config, width = self.config, x.shape[-1]
         x = _resnet(config, width, "resnets_0")(x)
@@ -50,7 +52,7 @@ class Encoder(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, images: jax.Array) -> jax.Array:
+    def __call__(self, images: Float[Array, "B H W 3"]) -> Float[Array, "B h w M"]:
         """images [B, H, W, 3] -> [B, H / factor, W / factor, 2 * latent_channels]."""
         config, dtypes = self.config, precision(self.config)
         widths = config.block_out_channels
@@ -70,7 +72,7 @@ class Decoder(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, latents: jax.Array) -> jax.Array:
+    def __call__(self, latents: Float[Array, "B h w C"]) -> Float[Array, "B H W 3"]:
         """latents [B, h, w, latent_channels] -> [B, h * factor, w * factor, 3]."""
         config, dtypes = self.config, precision(self.config)
         widths = config.block_out_channels[::-1]
@@ -96,7 +98,9 @@ class AutoencoderKL(nn.Module):
         self.quant = resnet.pointwise(2 * channels, bias_init=_start_quiet, **dtypes)
         self.post_quant = resnet.pointwise(channels, **dtypes)
 
-    def encode(self, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def encode(
+        self, images: Float[Array, "B H W 3"]
+    ) -> tuple[Float[Array, "B h w C"], Float[Array, "B h w C"]]:
         """Mean and log variance of the latents, unscaled.
 
         Args:
@@ -118,7 +122,7 @@ class AutoencoderKL(nn.Module):
         mean, logvar = jnp.split(moments, 2, axis=-1)
         return mean, jnp.clip(logvar, LOGVAR_MIN, LOGVAR_MAX)
 
-    def decode(self, latents: jax.Array) -> jax.Array:
+    def decode(self, latents: Float[Array, "B h w C"]) -> Float[Array, "B H W 3"]:
         """Images of unscaled latents.
 
         Args:
@@ -130,8 +134,12 @@ class AutoencoderKL(nn.Module):
         return self.decoder(self.post_quant(latents))
 
     def __call__(
-        self, images: jax.Array, noise: jax.Array | None = None
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        self,
+        images: Float[Array, "B H W 3"],
+        noise: Float[Array, "B h w C"] | None = None,
+    ) -> tuple[
+        Float[Array, "B H W 3"], Float[Array, "B h w C"], Float[Array, "B h w C"]
+    ]:
         """Encode, sample (the mean where `noise` is None), decode.
 
         Returns:
@@ -142,7 +150,11 @@ class AutoencoderKL(nn.Module):
         return self.decode(latents), mean, logvar
 
 
-def sample(mean: jax.Array, logvar: jax.Array, noise: jax.Array) -> jax.Array:
+def sample(
+    mean: Float[Array, "B h w C"],
+    logvar: Float[Array, "B h w C"],
+    noise: Float[Array, "B h w C"],
+) -> Float[Array, "B h w C"]:
     """mean + std * noise; all [B, h, w, latent_channels], noise standard normal."""
     return mean + jnp.exp(0.5 * logvar) * noise
 

@@ -6,11 +6,12 @@ Axes: B batch, T tokens, D hidden width.
 import functools
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float, Int, Shaped
 
 from bridge_jax.core import types
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import Array
 from bridge_jax.layers import attention, linear, mlp, norm, stack
 from bridge_jax.models.bert.config import Config
 
@@ -39,7 +40,9 @@ class Attention(nn.Module):
         self.value = dense(axes=("embed", "heads"))
         self.out = dense(axes=("heads", "embed"))
 
-    def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
+    def __call__(
+        self, x: Float[Array, "B T D"], mask: Bool[Array, "B 1 1 T"]
+    ) -> Float[Array, "B T D"]:
         """x [B, T, D], mask bool [B, 1, 1, T] -> [B, T, D]."""
         heads = self.config.heads
         q, k, v = (
@@ -66,7 +69,12 @@ class Block(nn.Module):
         self.mlp_norm = norm.LayerNorm(c.eps, **_dtypes(c))
         self.drop = nn.Dropout(c.dropout)
 
-    def __call__(self, x: jax.Array, mask: jax.Array, deterministic: bool) -> jax.Array:
+    def __call__(
+        self,
+        x: Float[Array, "B T D"],
+        mask: Bool[Array, "B 1 1 T"],
+        deterministic: bool,
+    ) -> Float[Array, "B T D"]:
         """x [B, T, D], mask bool [B, 1, 1, T] -> [B, T, D]."""
         y = self.drop(self.attention(x, mask), deterministic=deterministic)
         x = self.attention_norm(x + y)
@@ -96,11 +104,11 @@ class Encoder(nn.Module):
 
     def __call__(
         self,
-        tokens: jax.Array,
-        mask: jax.Array,
-        token_types: jax.Array | None = None,
+        tokens: Int[Array, "B T"],
+        mask: Shaped[Array, "B T"],
+        token_types: Int[Array, "B T"] | None = None,
         deterministic: bool = True,
-    ) -> jax.Array:
+    ) -> Float[Array, "B T D"]:
         """Encode a batch.
 
         Args:

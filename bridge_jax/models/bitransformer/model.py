@@ -6,9 +6,11 @@ Axes: B batch, L aligner positions, S memory positions, D model width.
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float, Shaped
 
 from bridge_jax.core import types
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import Array
 from bridge_jax.layers import linear, t5
 from bridge_jax.models.bitransformer.config import Config
 
@@ -34,13 +36,13 @@ class BiTransformer(nn.Module):
 
     def __call__(
         self,
-        embeddings: jax.Array,
-        memory: jax.Array,
-        memory_mask: jax.Array | None = None,
-        mask: jax.Array | None = None,
-        replace: jax.Array | None = None,
+        embeddings: Float[Array, "B L D"],
+        memory: Float[Array, "B S D"],
+        memory_mask: Shaped[Array, "B S"] | None = None,
+        mask: Shaped[Array, "B L"] | None = None,
+        replace: Bool[Array, "B L"] | None = None,
         deterministic: bool = True,
-    ) -> jax.Array:
+    ) -> Float[Array, "B L D"]:
         """Align embeddings with a memory.
 
         Args:

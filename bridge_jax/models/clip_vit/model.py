@@ -8,8 +8,10 @@ import functools
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from bridge_jax.core import types
+from bridge_jax.core.types import Array
 from bridge_jax.layers import attention, linear, mlp, norm, patch_width
 from bridge_jax.models.clip_vit.config import Config
 
@@ -38,7 +40,7 @@ class Block(nn.Module):
         self.up = dense(c.ffn, axes=("embed", "mlp"))
         self.down = dense(c.hidden, axes=("mlp", "embed"))
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
         """x [B, 1 + P, D] -> [B, 1 + P, D]."""
         c = self.config
         normed = self.attention_norm(x)
@@ -68,14 +70,14 @@ class ClipViT(nn.Module):
         self.layers = [Block(c) for _ in range(c.layers)]
         self.last_norm = norm.LayerNorm(c.eps, **_dtypes(c))
 
-    def __call__(self, images: jax.Array) -> jax.Array:
+    def __call__(self, images: Float[Array, "B H W 3"]) -> Float[Array, "B P D"]:
         """Normalised pictures [B, image, image, 3] -> features [B, P, D].
 
         After layer `select`; CLIP's last norm, for its class token, is not applied.
         """
         return self.look(_patches(images, self.config.patch))
 
-    def look(self, patches: jax.Array) -> jax.Array:
+    def look(self, patches: Float[Array, "B P I"]) -> Float[Array, "B P D"]:
         """`__call__` for patches [B, P, 3 * patch^2], row by row, channel first.
 
         Raises BridgeError for patches of another width.
@@ -87,7 +89,7 @@ class ClipViT(nn.Module):
             self.last_norm(states[-1][:, 0])
         return states[self.config.select][:, 1:]
 
-    def states(self, images: jax.Array) -> list[jax.Array]:
+    def states(self, images: Float[Array, "B H W 3"]) -> list[jax.Array]:
         """The input of the first layer and the output of each: [B, 1 + P, D]."""
         return self._states(_patches(images, self.config.patch))
 
@@ -104,7 +106,7 @@ class ClipViT(nn.Module):
             found.append(layer(found[-1]))
         return found
 
-    def pooled(self, images: jax.Array) -> jax.Array:
+    def pooled(self, images: Float[Array, "B H W 3"]) -> Float[Array, "B D"]:
         """The normed class token [B, D], what CLIP's own projection reads."""
         return self.last_norm(self.states(images)[-1][:, 0])
 

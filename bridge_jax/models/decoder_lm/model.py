@@ -6,9 +6,10 @@ B rows of T positions.
 import math
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Int
 
+from bridge_jax.core.types import Array
 from bridge_jax.layers import decoder, rope
 from bridge_jax.models.decoder_lm.config import Config, RopeScaling
 
@@ -22,8 +23,13 @@ class DecoderLM(nn.Module):
         self.llm = decoder.Decoder(self.config)
 
     def __call__(
-        self, tokens, positions, segments, embeddings=None, cache=None
-    ) -> tuple[jax.Array, dict]:
+        self,
+        tokens: Int[Array, "B T"],
+        positions,
+        segments: Int[Array, "B T"],
+        embeddings: Float[Array, "B T D"] | None = None,
+        cache=None,
+    ) -> tuple[Float[Array, "B T D"], dict]:
         """Tokens to last hidden states.
 
         Args:
@@ -46,22 +52,22 @@ class DecoderLM(nn.Module):
         hidden, cache = self.llm(embeddings, turning, segments, cache)
         return hidden, {"embeddings": embeddings, "cache": cache}
 
-    def embed(self, tokens: jax.Array) -> jax.Array:
+    def embed(self, tokens: Int[Array, "*B"]) -> Float[Array, "*B D"]:
         """tokens [B, T] int -> [B, T, hidden_size]."""
         return self.llm.embed(tokens)
 
-    def logits(self, hidden: jax.Array) -> jax.Array:
+    def logits(self, hidden: Float[Array, "B T D"]) -> Float[Array, "B T V"]:
         """hidden [B, T, hidden_size] -> float32 [B, T, vocab]."""
         return self.llm.logits(hidden)
 
 
-def frequencies(config: Config) -> jax.Array:
+def frequencies(config: Config) -> Float[Array, " half"]:
     """Rotary frequencies, float32 [head_dim / 2], scaled where the config says so."""
     plain = rope.frequencies(config.head_dim, config.theta)
     return plain if config.scaling is None else scaled(plain, config.scaling)
 
 
-def scaled(plain: jax.Array, scaling: RopeScaling) -> jax.Array:
+def scaled(plain: Float[Array, " half"], scaling: RopeScaling) -> Float[Array, " half"]:
     """LLaMA-3.1's frequencies of plain ones [D/2]; see `RopeScaling`."""
     waves = 2 * math.pi / plain
     share = (scaling.original / waves - scaling.low) / (scaling.high - scaling.low)

@@ -3,7 +3,9 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
+from bridge_jax.core.types import Array
 from bridge_jax.layers import attention, linear, norm, packed, rope
 from bridge_jax.models.hunyuan_dit.config import Config
 from bridge_jax.models.hunyuan_dit.embed import Mlp, dense
@@ -17,7 +19,9 @@ class SelfAttention(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, x: jax.Array, rotary: Rotary) -> jax.Array:
+    def __call__(
+        self, x: Float[Array, "B P D"], rotary: Rotary
+    ) -> Float[Array, "B P D"]:
         """x [B, P, hidden] -> [B, P, hidden]."""
         config = self.config
         qkv = dense(config, 3 * config.hidden, ("embed", "heads"), "qkv")(x)
@@ -38,7 +42,9 @@ class CrossAttention(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, x: jax.Array, text: jax.Array, rotary: Rotary) -> jax.Array:
+    def __call__(
+        self, x: Float[Array, "B P D"], text: Float[Array, "A S E"], rotary: Rotary
+    ) -> Float[Array, "B P D"]:
         """x [B, P, hidden], text [B / n, S, clip_dim] -> [B, P, hidden].
 
         The n images of one text ask it together: its keys and values are made once.
@@ -69,12 +75,12 @@ class Block(nn.Module):
     @nn.compact
     def __call__(
         self,
-        x: jax.Array,
-        conditioning: jax.Array,
-        text: jax.Array,
+        x: Float[Array, "B P D"],
+        conditioning: Float[Array, "B D"],
+        text: Float[Array, "A S E"],
         rotary: Rotary,
-        skip: jax.Array | None = None,
-    ) -> jax.Array:
+        skip: Float[Array, "B P D"] | None = None,
+    ) -> Float[Array, "B P D"]:
         """One block.
 
         Args:
@@ -104,7 +110,7 @@ class Block(nn.Module):
         return linear.constrain(x, ("batch", "seq", "embed"))
 
 
-def unstack_heads(x: jax.Array, parts: int, heads: int) -> list[jax.Array]:
+def unstack_heads(x: Float[Array, "B T HD"], parts: int, heads: int) -> list[jax.Array]:
     """A fused projection [B, T, parts*H*D] -> `parts` arrays [B, H, T, D]."""
     return [attention.split_heads(part, heads) for part in jnp.split(x, parts, axis=-1)]
 

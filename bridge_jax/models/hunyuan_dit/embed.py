@@ -3,10 +3,11 @@
 import math
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Num
 
+from bridge_jax.core.types import Array
 from bridge_jax.layers import linear, mlp, norm
 from bridge_jax.models.hunyuan_dit.config import Config
 
@@ -24,7 +25,7 @@ class Mlp(nn.Module):
     kernel_init: linear.Initialiser = xavier
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
         """x [..., in] -> [..., features]."""
         x = dense(self.config, self.hidden, self.axes[:2], "fc1", self.kernel_init)(x)
         x = mlp.activation(self.activation)(x)
@@ -39,7 +40,7 @@ class TimeEmbed(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, timesteps: jax.Array) -> jax.Array:
+    def __call__(self, timesteps: Num[Array, " B"]) -> Float[Array, "B D"]:
         """timesteps [B], may be fractional -> [B, hidden]."""
         hidden = self.config.hidden
         waves = sinusoids(timesteps, self.config.time_frequencies)
@@ -56,7 +57,9 @@ class Final(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, x: jax.Array, conditioning: jax.Array) -> jax.Array:
+    def __call__(
+        self, x: Float[Array, "B P D"], conditioning: Float[Array, "B D"]
+    ) -> Float[Array, "B P O"]:
         """x [B, P, hidden], conditioning [B, hidden] -> [B, P, patch^2 * C_out]."""
         config = self.config
         zeros = nn.initializers.zeros
@@ -72,7 +75,9 @@ class Final(nn.Module):
         return dense(config, features, ("embed", None), "projection", zeros)(x)
 
 
-def sinusoids(timesteps: jax.Array, dim: int, longest: float = 10000.0) -> jax.Array:
+def sinusoids(
+    timesteps: Num[Array, " B"], dim: int, longest: float = 10000.0
+) -> Float[Array, "B D"]:
     """[cos | sin] of t / longest^(i / (dim/2)): float32 [B, dim].
 
     Frequencies are made on the host: at t = 999 one unit in the last place of a
@@ -85,7 +90,7 @@ def sinusoids(timesteps: jax.Array, dim: int, longest: float = 10000.0) -> jax.A
     return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
 
 
-def patchify(latents: jax.Array, patch: int) -> jax.Array:
+def patchify(latents: Float[Array, "B h w C"], patch: int) -> Float[Array, "B P D"]:
     """[B, h, w, C] -> [B, P, C * patch^2], row by row.
 
     Within a patch the channel comes first, as in a flattened OIHW kernel, so that the
@@ -98,7 +103,9 @@ def patchify(latents: jax.Array, patch: int) -> jax.Array:
     return grid.transpose(0, 1, 3, 5, 2, 4).reshape(batch, -1, channels * patch**2)
 
 
-def unpatchify(tokens: jax.Array, height: int, width: int, patch: int) -> jax.Array:
+def unpatchify(
+    tokens: Float[Array, "B P D"], height: int, width: int, patch: int
+) -> Float[Array, "B h w C"]:
     """[B, P, patch^2 * C] (channel last within a patch) -> [B, height, width, C]."""
     batch = tokens.shape[0]
     grid = tokens.reshape(batch, height // patch, width // patch, patch, patch, -1)

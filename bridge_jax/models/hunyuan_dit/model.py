@@ -11,8 +11,10 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Num, Shaped
 
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import Array
 from bridge_jax.layers import linear, stack
 from bridge_jax.models.hunyuan_dit import embed, rotary
 from bridge_jax.models.hunyuan_dit.block import Block
@@ -55,24 +57,24 @@ class HunyuanDiT(nn.Module):
 
     def __call__(
         self,
-        latents: jax.Array,
-        timesteps: jax.Array,
-        clip_states: jax.Array,
-        clip_mask: jax.Array,
-        t5_states: jax.Array,
-        t5_mask: jax.Array,
+        latents: Float[Array, "B h w C"],
+        timesteps: Num[Array, " B"],
+        clip_states: Float[Array, "A M E"],
+        clip_mask: Shaped[Array, "A M"],
+        t5_states: Float[Array, "A L D"],
+        t5_mask: Shaped[Array, "A L"],
         deterministic: bool = True,
-    ) -> jax.Array:
+    ) -> Float[Array, "B h w O"]:
         """`denoise` with `encode_text`; see both for arguments and result."""
         condition = self.encode_text(clip_states, clip_mask, t5_states, t5_mask)
         return self.denoise(latents, timesteps, condition, deterministic)
 
     def encode_text(
         self,
-        clip_states: jax.Array,
-        clip_mask: jax.Array,
-        t5_states: jax.Array,
-        t5_mask: jax.Array,
+        clip_states: Float[Array, "B M E"],
+        clip_mask: Shaped[Array, "B M"],
+        t5_states: Float[Array, "B L D"],
+        t5_mask: Shaped[Array, "B L"],
     ) -> TextCondition:
         """Text states of both encoders -> what the blocks see.
 
@@ -103,11 +105,11 @@ class HunyuanDiT(nn.Module):
 
     def denoise(
         self,
-        latents: jax.Array,
-        timesteps: jax.Array,
+        latents: Float[Array, "B h w C"],
+        timesteps: Num[Array, " B"],
         condition: TextCondition,
         deterministic: bool = True,
-    ) -> jax.Array:
+    ) -> Float[Array, "B h w O"]:
         """Predict from noisy latents.
 
         Args:

@@ -1,9 +1,10 @@
 """Attention pooling of the mT5 states into one vector."""
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
+from bridge_jax.core.types import Array
 from bridge_jax.layers import attention, linear
 from bridge_jax.models.hunyuan_dit.config import Config
 from bridge_jax.models.hunyuan_dit.embed import dense
@@ -19,7 +20,7 @@ class Pooler(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, states: jax.Array) -> jax.Array:
+    def __call__(self, states: Float[Array, "B L D"]) -> Float[Array, "B O"]:
         """states [B, t5_length, t5_dim] -> [B, pooler_out]."""
         config = self.config
         width, heads = config.t5_dim, config.pooler_heads

@@ -4,10 +4,11 @@ An image of any aspect ratio is laid into the square grid that the model was tra
 on, so positions always stay in the trained range.
 """
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
+from bridge_jax.core.types import Array
 from bridge_jax.layers import rope
 
 
@@ -26,7 +27,7 @@ def crop(base: int, height: int, width: int) -> tuple[tuple[int, int], tuple[int
 
 def tables(
     height: int, width: int, head_dim: int, base: int
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[Float[Array, "1 1 P D"], Float[Array, "1 1 P D"]]:
     """cos and sin for interleaved rotation of height x width patches, row by row.
 
     The first half of the head dimensions turns with the WIDTH coordinate, the second

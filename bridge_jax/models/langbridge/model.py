@@ -8,8 +8,10 @@ import functools
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from bridge_jax.core import types
+from bridge_jax.core.types import Array
 from bridge_jax.layers import linear, mlp
 from bridge_jax.models.langbridge.config import Config
 
@@ -38,13 +40,13 @@ class VocabularyAdapter(nn.Module):
             c.vocab, axes=("embed", "vocab"), kernel_init=nn.initializers.zeros
         )
 
-    def __call__(self, features: jax.Array) -> jax.Array:
+    def __call__(self, features: Float[Array, "B N I"]) -> Float[Array, "B N V"]:
         """features [B, N, vision] -> float32 coefficients [B, N, V]."""
         hidden = self.outer(mlp.gelu_exact(self.inner(features)))
         return shape(self.config, self.words(hidden).astype(jnp.float32))
 
 
-def shape(config: Config, scores: jax.Array) -> jax.Array:
+def shape(config: Config, scores: Float[Array, "*B V"]) -> Float[Array, "*B V"]:
     """Scores [..., V] to coefficients of the config's form, [..., V]."""
     if config.form == "linear":
         return scores
@@ -54,7 +56,9 @@ def shape(config: Config, scores: jax.Array) -> jax.Array:
     return jax.nn.softmax(scores, axis=-1)
 
 
-def mix(coefficients: jax.Array, embeddings: jax.Array) -> jax.Array:
+def mix(
+    coefficients: Float[Array, "B N V"], embeddings: Float[Array, "V D"]
+) -> Float[Array, "B N D"]:
     """Visual tokens as combinations of word embeddings, in float32.
 
     Args:

@@ -4,8 +4,9 @@ Axes: B batch, H width of the states, E width of the embedding.
 """
 
 import flax.linen as nn
-import jax
+from jaxtyping import Float
 
+from bridge_jax.core.types import Array
 from bridge_jax.layers import mlp
 from bridge_jax.models.latent_maps.config import Config
 
@@ -21,11 +22,13 @@ class Maps(nn.Module):
         self.to_embedding = mlp.TwoLayers(c.inner, c.embedding, **types_of)
         self.to_hidden = mlp.TwoLayers(c.inner, c.hidden, **types_of)
 
-    def __call__(self, hidden: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def __call__(
+        self, hidden: Float[Array, "B D"]
+    ) -> tuple[Float[Array, "B E"], Float[Array, "B D"]]:
         """hidden [B, H] -> (embedding [B, E], hidden again [B, H])."""
         embedding = self.to_embedding(hidden)
         return embedding, self.to_hidden(embedding)
 
-    def embed(self, hidden: jax.Array) -> jax.Array:
+    def embed(self, hidden: Float[Array, "B D"]) -> Float[Array, "B E"]:
         """hidden [B, H] -> [B, E]."""
         return self.to_embedding(hidden)

@@ -8,8 +8,10 @@ import functools
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from bridge_jax.core import types
+from bridge_jax.core.types import Array
 from bridge_jax.layers import attention, linear, mlp, norm
 from bridge_jax.models.latentumm.config import Config
 
@@ -48,7 +50,9 @@ class Block(nn.Module):
         self.attention_norm, self.mlp_norm = _norm(c), _norm(c)
         self.drop = nn.Dropout(c.dropout)
 
-    def __call__(self, x: jax.Array, deterministic: bool) -> jax.Array:
+    def __call__(
+        self, x: Float[Array, "B T D"], deterministic: bool
+    ) -> Float[Array, "B T D"]:
         """x [B, T, H] -> [B, T, H]."""
         heads = self.config.heads
         q, k, v = (
@@ -87,17 +91,24 @@ class Aligner(nn.Module):
         self.fuse_norm = _norm(c)
         self.fuse_out = dense(c.latent, axes=("mlp", "latent"))
 
-    def text(self, embedding: jax.Array, deterministic: bool = True) -> jax.Array:
+    def text(
+        self, embedding: Float[Array, "B I"], deterministic: bool = True
+    ) -> Float[Array, "B E"]:
         """embedding [B, text] -> [B, Z]."""
         return self._single(self._token(embedding, TEXT), deterministic)
 
-    def image(self, embedding: jax.Array, deterministic: bool = True) -> jax.Array:
+    def image(
+        self, embedding: Float[Array, "B I"], deterministic: bool = True
+    ) -> Float[Array, "B E"]:
         """embedding [B, image] -> [B, Z]."""
         return self._single(self._token(embedding, IMAGE), deterministic)
 
     def pair(
-        self, text: jax.Array, image: jax.Array, deterministic: bool = True
-    ) -> jax.Array:
+        self,
+        text: Float[Array, "B I"],
+        image: Float[Array, "B J"],
+        deterministic: bool = True,
+    ) -> Float[Array, "B E"]:
         """text [B, text], image [B, image] -> [B, Z]: both in one sequence, fused."""
         tokens = jnp.stack([self._token(text, TEXT), self._token(image, IMAGE)], axis=1)
         states = self._encode(tokens, deterministic)
@@ -129,7 +140,9 @@ class LatentUMM(nn.Module):
         self.generator = mlp.TwoLayers(c.hidden, c.generated, **types_of)
         self.reencoder = mlp.TwoLayers(c.hidden, c.latent, **types_of)
 
-    def __call__(self, text: jax.Array, image: jax.Array) -> dict[str, jax.Array]:
+    def __call__(
+        self, text: Float[Array, "B I"], image: Float[Array, "B J"]
+    ) -> dict[str, jax.Array]:
         """text [B, text], image [B, image] -> latents [B, Z] and what is made of them.
 
         Keys: text, image, fused (latents); generated (from text), again (re-encoded).
@@ -147,8 +160,12 @@ class LatentUMM(nn.Module):
         }
 
     def latent(
-        self, text: jax.Array, image: jax.Array, kind: str, deterministic: bool = True
-    ) -> jax.Array:
+        self,
+        text: Float[Array, "B I"],
+        image: Float[Array, "B J"],
+        kind: str,
+        deterministic: bool = True,
+    ) -> Float[Array, "B E"]:
         """phi by name: of the "text", of the "image", or of both ("fused"); [B, Z]."""
         if kind == "fused":
             return self.aligner.pair(text, image, deterministic)
@@ -156,16 +173,20 @@ class LatentUMM(nn.Module):
             return self.aligner.image(image, deterministic)
         return self.aligner.text(text, deterministic)
 
-    def generate(self, latent: jax.Array) -> jax.Array:
+    def generate(self, latent: Float[Array, "*B E"]) -> Float[Array, "*B O"]:
         """G: latent [..., Z] -> [..., generated]."""
         return self.generator(latent)
 
-    def reenter(self, generated: jax.Array, deterministic: bool = True) -> jax.Array:
+    def reenter(
+        self, generated: Float[Array, "B O"], deterministic: bool = True
+    ) -> Float[Array, "B E"]:
         """[B, generated] -> [B, Z], by the aligner's image route where widths allow."""
         if self.config.reencodes_by_aligner:
             return self.aligner.image(generated, deterministic)
         return self.reencoder(generated)
 
-    def cycle(self, latent: jax.Array, deterministic: bool = True) -> jax.Array:
+    def cycle(
+        self, latent: Float[Array, "B E"], deterministic: bool = True
+    ) -> Float[Array, "B E"]:
         """latent [B, Z] -> [B, Z]: out by the generator and in again."""
         return self.reenter(self.generate(latent), deterministic)

@@ -5,9 +5,10 @@ positions and P patches; N visual tokens a row.
 """
 
 import flax.linen as nn
-import jax
+from jaxtyping import Float, Int
 
 from bridge_jax.core import rooms
+from bridge_jax.core.types import Array
 from bridge_jax.layers import decoder, rope
 from bridge_jax.models.decoder_lm.model import frequencies
 from bridge_jax.models.llava.config import ROOM, Config
@@ -30,13 +31,13 @@ class Llava(nn.Module):
 
     def __call__(
         self,
-        tokens,
+        tokens: Int[Array, "B T"],
         positions,
-        segments,
-        patches=None,
-        coordinates=None,
-        patch_segments=None,
-        image_index=None,
+        segments: Int[Array, "B T"],
+        patches: Float[Array, "B P I"] | None = None,
+        coordinates: Int[Array, "B P 2"] | None = None,
+        patch_segments: Int[Array, "B P"] | None = None,
+        image_index: Int[Array, "B T"] | None = None,
         cache=None,
     ):
         """Text and pictures to last hidden states.
@@ -64,16 +65,31 @@ class Llava(nn.Module):
         hidden, out["cache"] = self.llm(embeddings, rotary, segments, cache)
         return hidden, out
 
-    def features(self, patches, coordinates, patch_segments) -> jax.Array:
+    def features(
+        self,
+        patches: Float[Array, "B P I"],
+        coordinates: Int[Array, "B P 2"],
+        patch_segments: Int[Array, "B P"],
+    ) -> Float[Array, "B N O"]:
         """What the tower says: [B, N, width]."""
         return self.vision(patches, coordinates, patch_segments)
 
-    def visual(self, patches, coordinates, patch_segments) -> jax.Array:
+    def visual(
+        self,
+        patches: Float[Array, "B P I"],
+        coordinates: Int[Array, "B P 2"],
+        patch_segments: Int[Array, "B P"],
+    ) -> Float[Array, "B N D"]:
         """Visual tokens in the decoder's own space: [B, N, D]."""
         seen = self.features(patches, coordinates, patch_segments)
         return self.connector(seen, self.llm.embed)
 
-    def affinities(self, patches, coordinates, patch_segments) -> jax.Array:
+    def affinities(
+        self,
+        patches: Float[Array, "B P I"],
+        coordinates: Int[Array, "B P 2"],
+        patch_segments: Int[Array, "B P"],
+    ) -> Float[Array, "B N W"]:
         """How much of each word is in each visual token: float32 [B, N, W].
 
         Of a langbridge, the coefficients of its words; of any other connector, cosines
@@ -82,6 +98,6 @@ class Llava(nn.Module):
         seen = self.features(patches, coordinates, patch_segments)
         return self.connector.affinities(seen, self.llm.embed)
 
-    def logits(self, hidden: jax.Array) -> jax.Array:
+    def logits(self, hidden: Float[Array, "B T D"]) -> Float[Array, "B T V"]:
         """hidden [B, T, D] -> float32 [B, T, vocab]."""
         return self.llm.logits(hidden)

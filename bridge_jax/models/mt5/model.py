@@ -4,10 +4,11 @@ Axes: B batch, T tokens, D model width.
 """
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Int, Shaped
 
 from bridge_jax.core import types
+from bridge_jax.core.types import Array
 from bridge_jax.layers import linear, t5
 from bridge_jax.models.mt5.config import Config
 
@@ -29,13 +30,16 @@ class Encoder(nn.Module):
         self.stack = t5.Stack(c)
         nn.share_scope(self, self.stack)  # layers_0, not stack/layers_0
 
-    def embed(self, tokens: jax.Array) -> jax.Array:
+    def embed(self, tokens: Int[Array, "B T"]) -> Float[Array, "B T D"]:
         """tokens [B, T] int -> input embeddings [B, T, D]."""
         return self.token_embed(tokens)
 
     def __call__(
-        self, inputs: jax.Array, mask: jax.Array, deterministic: bool = True
-    ) -> jax.Array:
+        self,
+        inputs: Shaped[Array, "B T *D"],
+        mask: Shaped[Array, "B T"],
+        deterministic: bool = True,
+    ) -> Float[Array, "B T D"]:
         """Encode tokens [B, T] int or embeddings [B, T, D] float to [B, T, D].
 
         mask [B, T] is 1 or True at real tokens; padded positions are not attended to

@@ -4,10 +4,11 @@ Axes: B batch, S memory positions, D aligner width.
 """
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Shaped
 
 from bridge_jax.core import types
+from bridge_jax.core.types import Array
 from bridge_jax.layers import linear
 from bridge_jax.models.projector.config import Config
 
@@ -18,7 +19,9 @@ class Projector(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, states: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+    def __call__(
+        self, states: Float[Array, "B S I"], mask: Shaped[Array, "B S"] | None = None
+    ) -> Float[Array, "B S D"]:
         """states [B, S, hidden], mask [B, S] -> [B, S, D], exactly 0 where masked."""
         c = self.config
         if mask is not None:

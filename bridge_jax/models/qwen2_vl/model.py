@@ -4,9 +4,10 @@ B rows of T text positions and P patches; N visual tokens a row.
 """
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Int
 
+from bridge_jax.core.types import Array
 from bridge_jax.layers import decoder
 from bridge_jax.models.qwen2_vl import pixels
 from bridge_jax.models.qwen2_vl.config import Config
@@ -25,13 +26,13 @@ class Qwen2VL(nn.Module):
 
     def __call__(
         self,
-        tokens,
+        tokens: Int[Array, "B T"],
         positions,
-        segments,
-        patches=None,
-        coordinates=None,
-        patch_segments=None,
-        image_index=None,
+        segments: Int[Array, "B T"],
+        patches: Float[Array, "B P I"] | None = None,
+        coordinates: Int[Array, "B P 2"] | None = None,
+        patch_segments: Int[Array, "B P"] | None = None,
+        image_index: Int[Array, "B T"] | None = None,
         cache=None,
     ):
         """Text and pictures to last hidden states.
@@ -67,18 +68,22 @@ class Qwen2VL(nn.Module):
         hidden, out["cache"] = self.llm(embeddings, rotary, segments, cache)
         return hidden, out
 
-    def to_patches(self, images: jax.Array, length: int) -> jax.Array:
+    def to_patches(
+        self, images: Float[Array, "B H W 3"], length: int
+    ) -> Float[Array, "B P I"]:
         """Pictures [B, H, W, 3] in [-1, 1] -> the tower's patches; see `pixels`."""
         return pixels.to_patches(images, self.config.vision, length)
 
-    def logits(self, hidden: jax.Array) -> jax.Array:
+    def logits(self, hidden: Float[Array, "B T D"]) -> Float[Array, "B T V"]:
         """hidden [B, T, hidden_size] -> float32 [B, T, vocab]."""
         return self.llm.logits(hidden)
 
 
 def insert(
-    embeddings: jax.Array, visual: jax.Array, image_index: jax.Array
-) -> jax.Array:
+    embeddings: Float[Array, "B T D"],
+    visual: Float[Array, "B N D"],
+    image_index: Int[Array, "B T"],
+) -> Float[Array, "B T D"]:
     """Replace text embeddings by visual tokens where `image_index` is not -1.
 
     embeddings [B, T, D], visual [B, N, D], image_index [B, T] int -> [B, T, D].

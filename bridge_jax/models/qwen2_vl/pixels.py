@@ -5,13 +5,17 @@ What a decoder has drawn reaches the vision tower without leaving the device.
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from bridge_jax.core import clip
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.core.types import Array
 from bridge_jax.models.qwen2_vl.config import VisionConfig
 
 
-def to_patches(images: jax.Array, config: VisionConfig, length: int) -> jax.Array:
+def to_patches(
+    images: Float[Array, "B H W 3"], config: VisionConfig, length: int
+) -> Float[Array, "B P I"]:
     """Normalised patches in the tower's order.
 
     Args:

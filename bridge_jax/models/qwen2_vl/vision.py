@@ -5,10 +5,10 @@ N = P / merge^2 visual tokens, D = tower width, h = head width.
 """
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Int, Num
 
-from bridge_jax.core.types import dtype
+from bridge_jax.core.types import Array, dtype
 from bridge_jax.layers import (
     attention,
     linear,
@@ -28,7 +28,13 @@ class Attention(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, x, cos, sin, mask):
+    def __call__(
+        self,
+        x: Float[Array, "B P D"],
+        cos: Float[Array, "B 1 P W"],
+        sin: Float[Array, "B 1 P W"],
+        mask,
+    ) -> Float[Array, "B P D"]:
         """x [B, P, D], cos/sin [B, 1, P, h], mask from `packed.sight` -> [B, P, D]."""
         vision = self.config.vision
         qkv = _dense(self.config, 3 * vision.dim, ("embed", "heads"), "qkv")(x)
@@ -48,7 +54,7 @@ class MLP(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: Float[Array, "B P D"]) -> Float[Array, "B P D"]:
         """x [B, P, D] -> [B, P, D]."""
         vision = self.config.vision
         width = vision.mlp_ratio * vision.dim
@@ -62,7 +68,13 @@ class Block(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, x, cos, sin, mask):
+    def __call__(
+        self,
+        x: Float[Array, "B P D"],
+        cos: Float[Array, "B 1 P W"],
+        sin: Float[Array, "B 1 P W"],
+        mask,
+    ) -> Float[Array, "B P D"]:
         """x [B, P, D] -> [B, P, D]."""
         attend = Attention(self.config, name="attention")
         x = x + attend(_norm(self.config, "attention_norm")(x), cos, sin, mask)
@@ -76,7 +88,7 @@ class Merger(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: Float[Array, "B P I"]) -> Float[Array, "B N D"]:
         """x [B, P, D] -> [B, N, hidden]; merge^2 consecutive patches are a window."""
         config = self.config
         width = config.vision.merge**2 * config.vision.dim
@@ -91,7 +103,12 @@ class VisionTower(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, patches, coordinates, segments):
+    def __call__(
+        self,
+        patches: Float[Array, "B P I"],
+        coordinates: Int[Array, "B P 2"],
+        segments: Int[Array, "B P"],
+    ) -> Float[Array, "B N D"]:
         """Encode packed rows; a patch sees only the patches of its own frame.
 
         Args:
@@ -130,8 +147,8 @@ class VisionTower(nn.Module):
 
 
 def axial_rotary(
-    coordinates: jax.Array, head_dim: int, theta: float
-) -> tuple[jax.Array, jax.Array]:
+    coordinates: Num[Array, "B P 2"], head_dim: int, theta: float
+) -> tuple[Float[Array, "B 1 P D"], Float[Array, "B 1 P D"]]:
     """cos and sin [B, 1, P, head_dim] of 2-D positions [B, P, 2], half-split layout.
 
     The first half of the rotated pairs turns with the row, the second with the column.

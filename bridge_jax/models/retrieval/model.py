@@ -12,8 +12,10 @@ import math
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Shaped
 
 from bridge_jax.core import types
+from bridge_jax.core.types import Array
 from bridge_jax.layers import linear
 from bridge_jax.models.retrieval.config import Config
 from bridge_jax.models.retrieval.pool import AttentionPool
@@ -37,13 +39,13 @@ class RetrievalHeads(nn.Module):
 
     def __call__(
         self,
-        image_aligner: jax.Array,
-        image_states: jax.Array,
-        image_mask: jax.Array,
-        text_aligner: jax.Array,
-        text_states: jax.Array,
-        text_mask: jax.Array,
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        image_aligner: Float[Array, "B Q D"],
+        image_states: Float[Array, "B S D"],
+        image_mask: Shaped[Array, "B S"],
+        text_aligner: Float[Array, "B R D"],
+        text_states: Float[Array, "B T D"],
+        text_mask: Shaped[Array, "B T"],
+    ) -> tuple[Float[Array, "B E"], Float[Array, "B E"], Float[Array, " 1"]]:
         """Both embeddings [B, E] and the log temperature [1]; makes every parameter.
 
         The queries themselves are read by the caller, who runs them through the
@@ -54,8 +56,11 @@ class RetrievalHeads(nn.Module):
         return image, text, self.logit_scale
 
     def embed_image(
-        self, aligner_out: jax.Array, projected_states: jax.Array, mask: jax.Array
-    ) -> jax.Array:
+        self,
+        aligner_out: Float[Array, "B Q D"],
+        projected_states: Float[Array, "B S D"],
+        mask: Shaped[Array, "B S"],
+    ) -> Float[Array, "B E"]:
         """aligner_out [B, Q, D], projected_states [B, S, D], mask [B, S] -> [B, E].
 
         The result has length 1 and is float32; `mask` marks the image tokens.
@@ -67,8 +72,11 @@ class RetrievalHeads(nn.Module):
         )
 
     def embed_text(
-        self, aligner_out: jax.Array, projected_states: jax.Array, mask: jax.Array
-    ) -> jax.Array:
+        self,
+        aligner_out: Float[Array, "B Q D"],
+        projected_states: Float[Array, "B S D"],
+        mask: Shaped[Array, "B S"],
+    ) -> Float[Array, "B E"]:
         """As `embed_image`, for captions; `mask` marks the caption tokens."""
         return fuse(
             self.text_alpha,
@@ -94,13 +102,17 @@ class RetrievalHeads(nn.Module):
         return linear.param(self, name, nn.initializers.constant(value), (1,), (None,))
 
 
-def fuse(alpha: jax.Array, aligner: jax.Array, backbone: jax.Array) -> jax.Array:
+def fuse(
+    alpha: Float[Array, " 1"],
+    aligner: Float[Array, "B E"],
+    backbone: Float[Array, "B E"],
+) -> Float[Array, "B E"]:
     """Mix two branches [B, E] with weight sigmoid(alpha [1]), each of length 1."""
     share = jax.nn.sigmoid(alpha.astype(jnp.float32))[None]
     return normalise(share * normalise(aligner) + (1 - share) * normalise(backbone))
 
 
-def normalise(x: jax.Array) -> jax.Array:
+def normalise(x: Float[Array, "*B E"]) -> Float[Array, "*B E"]:
     """x / max(|x|, 1e-12) over the last axis in float32; finite gradient at 0."""
     x = x.astype(jnp.float32)
     square = jnp.sum(jnp.square(x), axis=-1, keepdims=True)

@@ -8,8 +8,10 @@ import functools
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float
 
 from bridge_jax.core import types
+from bridge_jax.core.types import Array
 from bridge_jax.layers import attention, linear, norm
 from bridge_jax.models.retrieval.config import Config
 
@@ -34,7 +36,9 @@ class AttentionPool(nn.Module):
         self.value = dense(c.d_model, axes=("embed", "heads"))
         self.out = dense(c.out, axes=("heads", "latent"))
 
-    def __call__(self, x: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+    def __call__(
+        self, x: Float[Array, "B S D"], mask: Bool[Array, "B S"] | None = None
+    ) -> Float[Array, "B E"]:
         """x [B, S, D], mask bool [B, S] (None: every position counts) -> [B, E]."""
         heads = self.config.pool_heads
         q = self.query(self.query_norm(_mean(x, mask)))

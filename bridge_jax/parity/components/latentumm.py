@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bridge_jax.core import term
 from bridge_jax.core import weights as tables
 from bridge_jax.models.latent_maps import config as maps_config_lib
 from bridge_jax.models.latent_maps import weights as maps_weights
@@ -64,7 +65,7 @@ def compute(fixture: Fixture) -> Iterator[Value]:
     yield from _unified(fixture)
 
 
-def _mean(pair: consistency.Pair) -> jax.Array:
+def _mean(pair: term.Pair) -> jax.Array:
     return pair[0] / pair[1]
 
 

@@ -9,11 +9,16 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
+
+from bridge_jax.core.types import Array
 
 Embed = Callable[[jax.Array], jax.Array]
 
 
-def cosines(tokens: jax.Array, embed: Embed, vocab: int) -> jax.Array:
+def cosines(
+    tokens: Float[Array, "B N D"], embed: Embed, vocab: int
+) -> Float[Array, "B N V"]:
     """Of visual tokens [B, N, D] with all `vocab` embeddings: float32 [B, N, vocab].
 
     What there is to say of a connector that combines no words.

@@ -1,9 +1,10 @@
 """One linear layer, as the first LLaVA had it."""
 
 import flax.linen as nn
-import jax
+from jaxtyping import Float
 
 from bridge_jax.core import types
+from bridge_jax.core.types import Array
 from bridge_jax.layers import linear
 from bridge_jax.models.llava.config import Config
 from bridge_jax.models.llava.connectors import Embed, cosines
@@ -15,7 +16,9 @@ class Connector(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, features: jax.Array, embed: Embed) -> jax.Array:
+    def __call__(
+        self, features: Float[Array, "B N I"], embed: Embed
+    ) -> Float[Array, "B N D"]:
         """features [B, N, width] -> [B, N, D]; no word is looked up."""
         del embed
         c = self.config.llm
@@ -28,6 +31,8 @@ class Connector(nn.Module):
             name="dense",
         )(features)
 
-    def affinities(self, features: jax.Array, embed: Embed) -> jax.Array:
+    def affinities(
+        self, features: Float[Array, "B N I"], embed: Embed
+    ) -> Float[Array, "B N V"]:
         """Cosines with every embedding that the decoder has: [B, N, vocab]."""
         return cosines(self(features, embed), embed, self.config.llm.vocab_size)

@@ -5,9 +5,10 @@ before there is an adapter.
 """
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
+from bridge_jax.core.types import Array
 from bridge_jax.models.langbridge import model as langbridge
 from bridge_jax.models.llava.config import Config
 from bridge_jax.models.llava.connectors import Embed
@@ -18,12 +19,16 @@ class Connector(nn.Module):
 
     config: Config
 
-    def __call__(self, features: jax.Array, embed: Embed) -> jax.Array:
+    def __call__(
+        self, features: Float[Array, "B N W"], embed: Embed
+    ) -> Float[Array, "B N D"]:
         """features [B, N, words] -> [B, N, D]."""
         words = embed(jnp.asarray(self.config.words))
         return langbridge.mix(features, words).astype(words.dtype)
 
-    def affinities(self, features: jax.Array, embed: Embed) -> jax.Array:
+    def affinities(
+        self, features: Float[Array, "B N W"], embed: Embed
+    ) -> Float[Array, "B N W"]:
         """The features; `config.words` are the words."""
         del embed
         return features.astype(jnp.float32)

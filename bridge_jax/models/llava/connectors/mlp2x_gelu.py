@@ -3,9 +3,10 @@
 import functools
 
 import flax.linen as nn
-import jax
+from jaxtyping import Float
 
 from bridge_jax.core import types
+from bridge_jax.core.types import Array
 from bridge_jax.layers import linear, mlp
 from bridge_jax.models.llava.config import Config
 from bridge_jax.models.llava.connectors import Embed, cosines
@@ -17,7 +18,9 @@ class Connector(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, features: jax.Array, embed: Embed) -> jax.Array:
+    def __call__(
+        self, features: Float[Array, "B N I"], embed: Embed
+    ) -> Float[Array, "B N D"]:
         """features [B, N, width] -> [B, N, D]; no word is looked up."""
         del embed
         c = self.config.llm
@@ -31,6 +34,8 @@ class Connector(nn.Module):
         inner = dense(axes=(None, "mlp"), name="inner")(features)
         return dense(axes=("mlp", "embed"), name="outer")(mlp.gelu_exact(inner))
 
-    def affinities(self, features: jax.Array, embed: Embed) -> jax.Array:
+    def affinities(
+        self, features: Float[Array, "B N I"], embed: Embed
+    ) -> Float[Array, "B N V"]:
         """Cosines with every embedding that the decoder has: [B, N, vocab]."""
         return cosines(self(features, embed), embed, self.config.llm.vocab_size)

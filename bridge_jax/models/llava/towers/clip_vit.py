@@ -1,8 +1,9 @@
 """CLIP's tower: every frame is a square of one size, and is seen by itself."""
 
-import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Int
 
+from bridge_jax.core.types import Array
 from bridge_jax.models.clip_vit import config as config_lib
 from bridge_jax.models.clip_vit import model as clip_vit
 
@@ -12,7 +13,9 @@ def width(sizes: config_lib.Config) -> int:
     return sizes.hidden
 
 
-def nothing(sizes: config_lib.Config) -> tuple[jax.Array, jax.Array, jax.Array]:
+def nothing(
+    sizes: config_lib.Config,
+) -> tuple[Float[Array, "B P I"], Int[Array, "B P 2"], Int[Array, "B P"]]:
     """The least there is to see: one black frame."""
     count = sizes.patches
     return (
@@ -26,8 +29,11 @@ class Tower(clip_vit.ClipViT):
     """Parameters: those of `ClipViT`."""
 
     def __call__(
-        self, patches: jax.Array, coordinates: jax.Array, segments: jax.Array
-    ) -> jax.Array:
+        self,
+        patches: Float[Array, "B P I"],
+        coordinates: Int[Array, "B P 2"],
+        segments: Int[Array, "B P"],
+    ) -> Float[Array, "B P D"]:
         """[B, P, D] -> [B, P, hidden]; P is a whole number of frames.
 
         A frame's patches run row by row, so that nothing has to be told of where they

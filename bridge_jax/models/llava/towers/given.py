@@ -3,9 +3,10 @@
 import dataclasses
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Int
 
+from bridge_jax.core.types import Array
 from bridge_jax.layers import patch_width
 
 
@@ -25,7 +26,9 @@ def width(sizes: Config) -> int:
     return sizes.features
 
 
-def nothing(sizes: Config) -> tuple[jax.Array, jax.Array, jax.Array]:
+def nothing(
+    sizes: Config,
+) -> tuple[Float[Array, "B P I"], Int[Array, "B P 2"], Int[Array, "B P"]]:
     """The least there is to see: one token of zeros."""
     return (
         jnp.zeros((1, 1, sizes.features)),
@@ -40,8 +43,11 @@ class Tower(nn.Module):
     config: Config
 
     def __call__(
-        self, patches: jax.Array, coordinates: jax.Array, segments: jax.Array
-    ) -> jax.Array:
+        self,
+        patches: Float[Array, "B P I"],
+        coordinates: Int[Array, "B P 2"],
+        segments: Int[Array, "B P"],
+    ) -> Float[Array, "B P I"]:
         """[B, N, features] as it is; one visual token for each.
 
         Raises BridgeError for features of another width.

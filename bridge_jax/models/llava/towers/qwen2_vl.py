@@ -2,9 +2,10 @@
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Int
 
+from bridge_jax.core.types import Array
 from bridge_jax.models.qwen2_vl import config as config_lib
 from bridge_jax.models.qwen2_vl import vision
 
@@ -31,7 +32,9 @@ def width(sizes: Config) -> int:
     return sizes.hidden_size
 
 
-def nothing(sizes: Config) -> tuple[jax.Array, jax.Array, jax.Array]:
+def nothing(
+    sizes: Config,
+) -> tuple[Float[Array, "B P I"], Int[Array, "B P 2"], Int[Array, "B P"]]:
     """The least there is to see: one window of padding."""
     count = sizes.vision.merge**2
     return (
