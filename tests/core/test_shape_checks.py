@@ -36,6 +36,28 @@ def test_what_may_be_none_and_what_comes_in_tuples_is_checked():
         both(x, None, 1)
 
 
+def test_shapes_that_were_seen_are_not_looked_at_twice_and_others_are():
+    looked_at = []
+
+    def counting(function):
+        looked_at.append(function.__name__)
+        return shape_checks.check(function)
+
+    def first(x: Float[Array, "B D"], rows: int) -> Float[Array, "B D"]:
+        return x[:rows]
+
+    checked = shape_checks.once_a_shape(first, counting)
+    x = jnp.ones((2, 3))
+    checked(x, 2)
+    so_far = len(looked_at)
+    checked(x, rows=2)
+    assert len(looked_at) == so_far
+    checked(x[:, :2], 2)
+    for wrong, rows in ((x, 1), (x[:, :2], 1), (x[0], 1)):
+        with pytest.raises(TypeCheckError, match="first"):
+            checked(wrong, rows)
+
+
 def test_our_own_signatures_are_checked():
     states = jnp.ones((2, 3, 8))
     semantic.semantic_mse(states, states)
