@@ -60,7 +60,9 @@ LIVE = Plan(
 )
 FEW = ",total_steps=4,log_every=2,checkpoint_every=4,optim.warmup_steps=0"
 # Of so few steps most is compiling, which is less where layers are scanned.
-SCANNED = "".join(f",model.{part}.scan=True" for part in ("aligner", "mt5", "dit"))
+SCANNED = "".join(
+    f",model.{part}.scan=True" for part in ("aligner", "mt5", "dit", "vlm")
+)
 TINY = Plan(
     model="shapes-tiny",
     stage1=f"{LIVE.stage1}{FEW},streams.main.batch=8,model.vlm.scan=True",
