@@ -8,9 +8,10 @@ Letters in shapes and einsums:
     h, w, C            height, width, channels of an image or latent (NHWC everywhere)
     V vocabulary       E embedding (retrieval, shared latent)
     I, O               width before and after, where a layer changes it
-    *S                 axes of any number
+    *B, *S             axes of any number
 
-Signatures say shapes in jaxtyping's words, `Float[Array, "B T D"]`; tests check them.
+Other letters are a function's own. Signatures say shapes in jaxtyping's words,
+`Float[Array, "B T D"]`, which nothing checks but the tests.
 """
 
 from typing import Any

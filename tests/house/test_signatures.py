@@ -10,8 +10,8 @@ ROOMS = ("layers", "models", "objectives", "diffusion")
 FILES = [path for room in ROOMS for path in sorted((PACKAGE / room).rglob("*.py"))]
 
 # Random keys, of one of two kinds, and numbers that may be Python's or have any rank.
-OF_ANY_SHAPE = {"key", "keys", "seed", "step", "first", "stop", "start"}
-OF_ANY_SHAPE |= {"signal", "sigma", "stream"}
+OF_ANY_SHAPE = {"key", "keys", "seed", "step", "stream"}
+OF_ANY_SHAPE |= {"first", "stop", "start", "signal", "sigma"}
 
 
 def bare(function: ast.FunctionDef) -> list[str]:
