@@ -16,7 +16,7 @@ def install(package: str) -> None:
     """Check what is imported of `package` from now on, and no more than that.
 
     jaxtyping's import hook decorates every function, class and closure, and checks
-    every call. Of a suite that traces models again and again that is a fifth: here
+    every call, which takes its share of tests that trace models again and again. Here
     functions that declare no array are left as they are, and shapes that a function was
     seen to take and to give are not looked at twice.
     """
@@ -43,7 +43,7 @@ def once_a_shape(function: Callable, typechecker: Any = check) -> Callable:
     arrays = _arrays(function)
     names = list(inspect.signature(function).parameters)
     places = [i for i, name in enumerate(names) if name in arrays]
-    taken, given = set(), set()
+    met: dict[Any, set[Any]] = {}  # what was taken -> all that was given for it
 
     @functools.wraps(function)
     def call(*args, **kwargs):
@@ -51,14 +51,11 @@ def once_a_shape(function: Callable, typechecker: Any = check) -> Callable:
             tuple(_form(args[i]) for i in places if i < len(args)),
             tuple((k, _form(kwargs[k])) for k in kwargs if k in arrays),
         )
-        seen = takes in taken
-        result = (function if seen else checked)(*args, **kwargs)
-        both = takes, _form(result)
-        if seen and both not in given:
+        result = (function if takes in met else checked)(*args, **kwargs)
+        if takes in met and _form(result) not in met[takes]:
             again = functools.wraps(function)(lambda *_, **__: result)
             _jaxtyped(again, typechecker=typechecker)(*args, **kwargs)
-        taken.add(takes)
-        given.add(both)
+        met.setdefault(takes, set()).add(_form(result))
         return result
 
     return call

@@ -141,7 +141,7 @@ class Decoder(nn.Module):
             self.head = _table(config)
 
     def embed(self, tokens: Int[Array, "*B"]) -> Float[Array, "*B D"]:
-        """tokens [B, T] int -> [B, T, hidden]."""
+        """tokens [...] int -> [..., hidden]."""
         return self.embed_tokens(tokens)
 
     def __call__(

@@ -139,7 +139,7 @@ class View:
     # --- the aligner ------------------------------------------------------------
 
     @property
-    def replace(self) -> Bool[Array, "B L"]:
+    def replace(self) -> Bool[Array, "B Q"]:
         """Where learned queries stand in for caption embeddings: bool [B, Q]."""
 
         def make():
@@ -154,7 +154,7 @@ class View:
         return self.once("replace", make)
 
     @property
-    def aligned(self) -> Float[Array, "B L D"]:
+    def aligned(self) -> Float[Array, "B Q D"]:
         """The aligner's stand-in for the first Q of `mt5_states`: [B, Q, D].
 
         Q is the number of learned queries, L as published; captions end there.

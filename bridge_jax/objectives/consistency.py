@@ -26,7 +26,7 @@ def distance(a: Float[Array, "B D"], b: Float[Array, "B D"]) -> term.Pair:
 def cosine(
     a: Float[Array, "*#B D"], b: Float[Array, "*#B D"], eps: float = 1e-8
 ) -> Float[Array, "..."]:
-    """Cosine of a and b, [..., D] -> float32 [...]."""
+    """Cosine of a and b, [..., D] and broadcast -> float32 [...]."""
     a, b = a.astype(jnp.float32), b.astype(jnp.float32)
     lengths = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)
     return jnp.sum(a * b, axis=-1) / jnp.maximum(lengths, eps)

@@ -53,7 +53,7 @@ class DecoderLM(nn.Module):
         return hidden, {"embeddings": embeddings, "cache": cache}
 
     def embed(self, tokens: Int[Array, "*B"]) -> Float[Array, "*B D"]:
-        """tokens [B, T] int -> [B, T, hidden_size]."""
+        """tokens [...] int -> [..., hidden_size]."""
         return self.llm.embed(tokens)
 
     def logits(self, hidden: Float[Array, "B T D"]) -> Float[Array, "B T V"]:
