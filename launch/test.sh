@@ -18,6 +18,8 @@ else
   prepare "[test]"
 fi
 cd "$home"
+# A hundred processes import the package; compiled once, it serves all of them.
+unset PYTHONDONTWRITEBYTECODE
 start=$SECONDS
 # A file's tests share what is costly to make, so they stay together; files come in the
 # order of tests/conftest.py, which is no file's number of tests.

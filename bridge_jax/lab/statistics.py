@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 CONFIDENCE = 0.95
 _ROUNDING = 1e-12  # of the largest: no more than this is nothing
@@ -28,7 +28,7 @@ class Estimate:
         """
         if self.n < 2 or self.error == 0:
             return False
-        reach = stats.t.ppf(0.5 + CONFIDENCE / 2, self.n - 1) * self.error
+        reach = special.stdtrit(self.n - 1, 0.5 + CONFIDENCE / 2) * self.error
         return bool(abs(self.mean) > reach)
 
 

@@ -25,19 +25,17 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def tiny_specs():
-    """The variants that end in "tiny", but for those of another's program.
+    """The variants that end in "tiny", but for those of another's modules.
 
-    What differs among those is numbers, which tests/house loads, and what trains. Of a
-    stream's numbers shares and seeds change what its rows show, and no row's shape.
+    What differs among those is numbers, and which stream an objective reads, which
+    tests/house loads and traces, and what trains.
     """
     programs = set()
     for spec in sorted(_tiny_specs(), key=len):
         config = config_lib.plain(config_lib.load(spec))
-        streams = {
-            name: {k: v for k, v in one.items() if k != "seed" and type(v) is not float}
-            for name, one in config["streams"].items()
-        }
-        program = config["model"], streams, sorted(config["objectives"])
+        sources = {one["source"] for one in config["streams"].values()}
+        named = {one.get("name", k) for k, one in config["objectives"].items()}
+        program = config["model"], config.get("lora"), sorted(sources), sorted(named)
         if (told := json.dumps(program, sort_keys=True)) not in programs:
             programs.add(told)
             yield spec

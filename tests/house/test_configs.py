@@ -68,9 +68,10 @@ def where_files_are(tmp_path, monkeypatch):
 def test_traces(name, variant):
     """Loss and gradient, in shapes alone: one small real batch, no arithmetic.
 
-    A variant changes sizes, weights or data, for which the loss alone is enough, with a
-    few layers, which are alike, and no trace where another has it of the same model,
-    objectives (whatever their weights), kind of schedule and batch.
+    The gradient is of what trains, as in a step. A variant changes sizes, weights or
+    data, for which the loss alone is enough, with a few layers, which are alike, and no
+    trace where another has it of the same model, objectives (whatever their weights),
+    kind of schedule and batch.
     """
     config = resolve.resolve(spec(name, variant), ())
     if variant.startswith(("2b", "72b")):
@@ -103,15 +104,19 @@ _TRACED = set()
 def traces(recipe, batch, whole):
     params = place.unbox(recipe.bundle.abstract())
 
-    def loss(params):
+    def loss(trainable, frozen):
         streams = rng.Streams(jnp.uint32(0), jnp.int32(0))
+        params = trees.combine(trainable, frozen)
         terms = recipe.loss(params, batch, streams, jnp.int32(0))
         return sum(weight * term.mean() for weight, term in terms.values())
 
     if not whole:
-        return jax.eval_shape(loss, params).shape == ()
-    gradient = jax.eval_shape(jax.grad(loss), params)
-    return jax.tree.map(jnp.shape, gradient) == jax.tree.map(jnp.shape, params)
+        return jax.eval_shape(loss, params, {}).shape == ()
+    trains = trees.match(recipe.config.optim.trainable, params)
+    trainable, frozen = trees.partition(params, trains)
+    assert jax.tree.leaves(trainable)
+    gradient = jax.eval_shape(jax.grad(loss), trainable, frozen)
+    return jax.tree.map(jnp.shape, gradient) == jax.tree.map(jnp.shape, trainable)
 
 
 @pytest.mark.parametrize(("name", "variant"), VARIANTS)
