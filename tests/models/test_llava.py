@@ -1,6 +1,7 @@
 """LLaVA's assembly: what is seen becomes words of whichever decoder it is."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +37,11 @@ def made(**changes):
     return bundle, miniature.params(bundle)
 
 
+def program(bundle, method="__call__"):
+    """The part jitted: its operations one by one would be hundreds of programs."""
+    return jax.jit(functools.partial(bundle.apply, "vlm", method=method))
+
+
 def seen(rows, frames, count, width, seed=0):
     """`frames` pictures of `count` patches in every row."""
     draw = np.random.default_rng(seed)
@@ -54,10 +60,10 @@ def fields(length, visual, rows=2):
     index[:, 1 : 1 + visual] = np.arange(visual)
     tokens = np.random.default_rng(1).integers(0, 576, (rows, length))
     return {
-        "tokens": jnp.asarray(tokens, jnp.int32),
-        "positions": jnp.broadcast_to(jnp.arange(length), (3, rows, length)),
-        "segments": jnp.ones((rows, length), jnp.int32),
-        "image_index": jnp.asarray(index),
+        "tokens": tokens.astype(np.int32),
+        "positions": np.tile(np.arange(length, dtype=np.int32), (3, rows, 1)),
+        "segments": np.ones((rows, length), np.int32),
+        "image_index": index,
     }
 
 
@@ -68,10 +74,10 @@ def test_what_is_seen_stands_among_the_words(tower, connector):
     given = seen(2, 2, 4, 192 if tower == "clip_vit" else 384)
     visual = 8 if tower == "clip_vit" else 2
     text = fields(12, visual)
-    hidden, out = bundle.apply("vlm", params, **text, **given)
+    hidden, out = program(bundle)(params, **text, **given)
     assert hidden.shape == (2, 12, 32) and out["visual"].shape == (2, visual, 32)
     table = params["vlm"]["llm"]["embed_tokens"]["embedding"]
-    words = jnp.take(table, text["tokens"], axis=0)
+    words = table[text["tokens"]]
     there = slice(1, 1 + visual)
     np.testing.assert_array_equal(out["embeddings"][:, there], out["visual"])
     np.testing.assert_array_equal(out["embeddings"][:, :1], words[:, :1])
@@ -89,7 +95,7 @@ def test_what_is_seen_stands_among_the_words(tower, connector):
 )
 def test_patches_of_another_width_are_refused(tower, width):
     bundle, params = made(**{"connector": "linear"} | tower)
-    bundle.apply("vlm", params, **fields(12, 1), **seen(2, 1, 4, width))
+    program(bundle)(params, **fields(12, 1), **seen(2, 1, 4, width))
     with pytest.raises(BridgeError, match=f"have 24 values and the .* reads {width}"):
         bundle.apply("vlm", params, **fields(12, 1), **seen(2, 1, 4, 24))
 
@@ -98,10 +104,7 @@ def test_frames_do_not_see_each_other():
     """Tiles of one picture are frames; a CLIP tower has no other way to see them."""
     bundle, params = made(connector="linear", **CLIP)
     given = seen(1, 2, 4, 192)
-
-    def features(**given):
-        return bundle.apply("vlm", params, **given, method="features")
-
+    features = functools.partial(program(bundle, "features"), params)
     both = features(**given)
     for frame in range(2):
         part = slice(4 * frame, 4 * frame + 4)
@@ -110,7 +113,7 @@ def test_frames_do_not_see_each_other():
 
 
 def visual_tokens(bundle, params, given):
-    return bundle.apply("vlm", params, **given, method="visual")
+    return program(bundle, "visual")(params, **given)
 
 
 def mixed_by_hand(bundle, params, given, decoder, words):
@@ -119,10 +122,10 @@ def mixed_by_hand(bundle, params, given, decoder, words):
     def coefficients(model, features):
         return model.connector.coefficients(features)
 
-    features = bundle.apply("vlm", params, **given, method="features")
-    mixed = bundle.apply("vlm", params, features, method=coefficients)
+    features = program(bundle, "features")(params, **given)
+    mixed = program(bundle, coefficients)(params, features)
     table = decoder["vlm"]["llm"]["embed_tokens"]["embedding"]
-    return jnp.einsum("bnw,wd->bnd", mixed, table[words])
+    return np.einsum("bnw,wd->bnd", mixed, table[words])
 
 
 def test_the_table_is_read_by_id_and_stays_as_it_is():
@@ -136,7 +139,7 @@ def test_the_table_is_read_by_id_and_stays_as_it_is():
     def loss(params):
         return jnp.sum(visual_tokens(bundle, params, given) ** 2)
 
-    gradient = trees.flatten(jax.grad(loss)(params))
+    gradient = trees.flatten(jax.jit(jax.grad(loss))(params))
     told = {path for path, leaf in gradient.items() if np.abs(leaf).max() > 0}
     assert not any(path.startswith("vlm/llm/") for path in told)
     adapter = {p for p in gradient if p.startswith("vlm/connector/")}
@@ -160,7 +163,7 @@ def test_given_coefficients_are_mixed_and_nothing_is_learnt_of_them():
     by_hand = shares @ table[words[0] : words[-1] + 1]
     found = visual_tokens(bundle, params, given)
     np.testing.assert_allclose(found, by_hand, atol=1e-5)
-    told = bundle.apply("vlm", params, **given, method="affinities")
+    told = program(bundle, "affinities")(params, **given)
     np.testing.assert_array_equal(told, shares)
 
 
@@ -184,17 +187,17 @@ def test_an_adapter_moves_to_another_decoder():
 
 def test_a_cache_continues_a_prompt_with_a_picture():
     bundle, params = made()
+    apply = program(bundle)
     text, given = fields(9, 2), seen(2, 2, 4, 384)
-    whole, _ = bundle.apply("vlm", params, **text, **given)
+    whole, _ = apply(params, **text, **given)
     cache = kv.empty(bundle["vlm"].config, 2, 9)
     prompt = {
         name: value[..., :6] if name == "positions" else value[:, :6]
         for name, value in text.items()
     }
-    first, out = bundle.apply("vlm", params, **prompt, **given, cache=cache)
+    first, out = apply(params, **prompt, **given, cache=cache)
     np.testing.assert_allclose(first, whole[:, :6], atol=1e-5)
-    then, _ = bundle.apply(
-        "vlm",
+    then, _ = apply(
         params,
         text["tokens"][:, 6:],
         text["positions"][..., 6:],
