@@ -1,6 +1,7 @@
 """What HunyuanDiT's wiring promises; its numbers are parity's."""
 
 import dataclasses
+import functools
 import json
 import pathlib
 
@@ -75,6 +76,12 @@ def params(config, reference):
     return jax.tree.map(jnp.asarray, loaded)
 
 
+@functools.partial(jax.jit, static_argnames=("config", "method"))
+def run(config, params, *inputs, method="__call__"):
+    """One program, which compiles sooner than each operation for itself."""
+    return HunyuanDiT(config).apply({"params": params}, *inputs, method=method)
+
+
 def abstract(config, aspect=1):
     """Shapes of the output and of all parameters, without making any."""
     batch, side = 2, config.input_size
@@ -124,26 +131,24 @@ def test_wrong_weights_are_refused(config, reference):
 
 
 def test_text_is_encoded_once(golden, config, params, text):
-    model, variables = HunyuanDiT(config), {"params": params}
     latents, t = inputs(golden, "8x8", 500)
-    condition = model.apply(variables, *text, method="encode_text")
-    split = model.apply(variables, latents, t, condition, method="denoise")
-    assert np.array_equal(split, model.apply(variables, latents, t, *text))
+    condition = run(config, params, *text, method="encode_text")
+    split = run(config, params, latents, t, condition, method="denoise")
+    assert np.array_equal(split, run(config, params, latents, t, *text))
 
 
 def test_one_text_serves_several_latents(golden, config, params, text):
-    model, variables = HunyuanDiT(config), {"params": params}
-    latents, _ = inputs(golden, "8x8", 500)
-    latents = jnp.concatenate([latents, latents[::-1] * 0.5])
+    latents = np.asarray(inputs(golden, "8x8", 500)[0])
+    latents = np.concatenate([latents, latents[::-1] * 0.5])
     t = jnp.asarray([3.0, 500.0, 700.0, 999.0])
-    condition = model.apply(variables, *text, method="encode_text")
-    shared = model.apply(variables, latents, t, condition, method="denoise")
-    copied = jax.tree.map(lambda leaf: jnp.repeat(leaf, 2, axis=0), condition)
-    apart = model.apply(variables, latents, t, copied, method="denoise")
+    condition = run(config, params, *text, method="encode_text")
+    shared = run(config, params, latents, t, condition, method="denoise")
+    copied = jax.tree.map(lambda leaf: np.repeat(leaf, 2, axis=0), condition)
+    apart = run(config, params, latents, t, copied, method="denoise")
     assert error(shared, apart) < SIMPLE  # sums in another order
-    crossed = jax.tree.map(lambda leaf: jnp.tile(leaf, (2, 1, 1)[: leaf.ndim]), copied)
+    crossed = jax.tree.map(lambda leaf: np.tile(leaf, (2, 1, 1)[: leaf.ndim]), copied)
     with pytest.raises(BridgeError, match="4 latents cannot be shared out .* 8 texts"):
-        model.apply(variables, latents, t, crossed, method="denoise")
+        run(config, params, latents, t, crossed, method="denoise")
 
 
 def test_masked_text_reaches_only_the_pooler(golden, config, params, text):
@@ -199,8 +204,12 @@ def test_skips_are_last_in_first_out(golden, config, params, text):
             )
         return out
 
-    with nn.intercept_methods(record):
-        HunyuanDiT(config).apply({"params": params}, *inputs(golden, "8x8", 500), *text)
+    def traced():
+        with nn.intercept_methods(record):
+            given = *inputs(golden, "8x8", 500), *text
+            return HunyuanDiT(config).apply({"params": params}, *given)
+
+    jax.eval_shape(traced)  # what is whose input is known without any number
     assert skips["blocks_4"] is outputs["blocks_1"]
     assert skips["blocks_5"] is outputs["blocks_0"]
     assert all(skips[f"blocks_{i}"] is None for i in range(4))
@@ -245,9 +254,8 @@ def test_sizes_trace(size):
 def test_mistakes_are_named(config, params, text):
     with pytest.raises(BridgeError, match=r"hidden 66 .*; depth 5 .*; remat 'some'"):
         Config(hidden=66, depth=5, remat="some")
-    model, variables = HunyuanDiT(config), {"params": params}
     with pytest.raises(BridgeError, match="7 x 8 cannot be cut"):
-        model.apply(variables, jnp.zeros((2, 7, 8, 4)), jnp.zeros((2,)), *text)
+        run(config, params, np.zeros((2, 7, 8, 4)), np.zeros((2,)), *text)
     short = (text[0][:, :5], text[1][:, :5], *text[2:])
     with pytest.raises(BridgeError, match=r"text lengths are \(5, 9\)"):
-        model.apply(variables, *short, method="encode_text")
+        run(config, params, *short, method="encode_text")
