@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -27,7 +28,13 @@ def given(request):
 def computed(given):
     """(fixture, what the component makes of it): computed once, compared often."""
     component = run.component(given)
-    return given, component, list(component.compute(given))
+    return given, component, list(calculated(component, given))
+
+
+def calculated(component, given):
+    """Precise as the command is, whose programs are then these, compiled once."""
+    with jax.default_matmul_precision("highest"):
+        yield from component.compute(given)
 
 
 def compared(given, component, values):
@@ -107,7 +114,7 @@ def test_a_zeroed_weight_shows_in_the_numbers():
         "query_tokens",
     ):
         damaged = changed(given, f"w/{name}", np.zeros_like(given[f"w/{name}"]))
-        values = component.compute(damaged)
+        values = calculated(component, damaged)
         rows = [comparison.compare(value, damaged[value.name]) for value in values]
         assert any(not row.holds for row in rows), name
 
