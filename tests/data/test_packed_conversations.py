@@ -100,10 +100,16 @@ def alone(single, number):
 def loss(rows):
     bundle = miniature.bundle("vlm")
     params = miniature.params(bundle)
-    batch = jax.tree.map(jnp.asarray, miniature.collate(rows))
     objective = base.load({"sft": {}})["sft"]
-    one = view.View(bundle, params, batch, rngs=rng.Streams(0, 0), step=jnp.int32(0))
-    return objective(one)
+
+    @jax.jit
+    def run(params, batch):
+        streams = rng.Streams(0, 0)
+        return objective(
+            view.View(bundle, params, batch, rngs=streams, step=jnp.int32(0))
+        )
+
+    return run(params, miniature.collate(rows))
 
 
 def test_headers_and_pixels_agree_on_sizes(folder):

@@ -42,25 +42,30 @@ def run(kernel, q, k, v, segments=None, causal=False):
     return masked(q, k, v), *jax.grad(loss, (0, 1, 2))(q, k, v)
 
 
+# Not where a test changes the hardware between two calls: this would remember.
+compiled = jax.jit(run, static_argnames=("kernel", "causal"))
+
+
 @pytest.mark.parametrize("causal", [False, True])
 def test_splash_sees_what_xla_sees(causal):
     qkv = drawn()
-    wanted = run("xla", *qkv, SEGMENTS, causal)
-    found = run("splash", *qkv, SEGMENTS, causal)
+    wanted = compiled("xla", *qkv, SEGMENTS, causal)
+    found = compiled("splash", *qkv, SEGMENTS, causal)
     for one, other in zip(wanted, found, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_splash_without_segments_sees_all_keys_and_no_padding():
     qkv = drawn(keys=333)
-    for one, other in zip(run("xla", *qkv), run("splash", *qkv), strict=True):
+    wanted, found = compiled("xla", *qkv), compiled("splash", *qkv)
+    for one, other in zip(wanted, found, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_splash_is_cut_by_rows_and_heads():
     qkv = drawn(rows=4, length=128, keys=128)
     segments = np.repeat([[1], [1], [2], [1]], 128, 1).astype(np.int32)
-    wanted = run("xla", *qkv, segments, True)
+    wanted = compiled("xla", *qkv, segments, True)
     layout = place.make({"data": 2, "fsdp": 2, "tensor": 2}, "fsdp_tp")
     with layout.scope():
         found = jax.jit(lambda *qkv: run("splash", *qkv, segments, True))(*qkv)
@@ -70,7 +75,8 @@ def test_splash_is_cut_by_rows_and_heads():
 
 def test_auto_is_xla_here_and_splash_for_tpus(monkeypatch):
     qkv = drawn(length=20, keys=20)
-    np.testing.assert_array_equal(run("auto", *qkv)[0], run("xla", *qkv)[0])
+    found, wanted = compiled("auto", *qkv)[0], compiled("xla", *qkv)[0]
+    np.testing.assert_array_equal(found, wanted)
     monkeypatch.setattr(hardware, "platform", lambda: "tpu")
     segments = jnp.ones((2, 20), jnp.int32)
     assert packed.sight(segments, True, "auto").shape == (2, 20)

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import miniature
@@ -59,6 +58,7 @@ def test_mistakes_are_explained(given, message):
         base.load(given)
 
 
+@jax.jit
 def sums(logits, tokens, mask):
     total, more = sft.cross_entropy(logits, *sft.following(tokens, mask))
     return total, *more
@@ -133,6 +133,16 @@ class Drawn:
         return self.answer(noisy, signal, sigma)
 
 
+def diffused(answer, latents, **fields):
+    """The term of diffusion, as one program."""
+
+    @jax.jit
+    def run(latents):
+        return diffusion.Objective(**fields)(Drawn(answer, latents))
+
+    return run(latents)
+
+
 def test_diffusion_is_zero_for_the_true_velocity():
     latents = jax.random.normal(jax.random.key(0), (4, 8, 8, 2))
 
@@ -141,21 +151,26 @@ def test_diffusion_is_zero_for_the_true_velocity():
         made = signal * noise - sigma * latents
         return jnp.concatenate([made, made], axis=-1)  # the second half is a variance
 
-    right = diffusion.Objective()(Drawn(velocity, latents))
+    right = diffused(velocity, latents)
     assert float(right.mean()) < 1e-6 and float(right.weight) == latents.size
-    silent = diffusion.Objective()(Drawn(lambda x, *_: jnp.zeros_like(x), latents))
+    silent = diffused(lambda x, *_: jnp.zeros_like(x), latents)
     assert 0.7 < float(silent.mean()) < 1.3  # the second moment of v is one
 
 
 def test_draws_of_diffusion_differ_and_all_count():
     latents = jax.random.normal(jax.random.key(0), (2, 4, 4, 2))
-    seen = []
 
-    def silent(noisy, signal, sigma):
-        seen.append((noisy - signal * jnp.repeat(latents, 3, axis=0)) / sigma)
-        return jnp.zeros_like(noisy)
+    @jax.jit
+    def run(latents):
+        seen = []
 
-    made = diffusion.Objective(draws=3)(Drawn(silent, latents))
+        def silent(noisy, signal, sigma):
+            seen.append((noisy - signal * jnp.repeat(latents, 3, axis=0)) / sigma)
+            return jnp.zeros_like(noisy)
+
+        return diffusion.Objective(draws=3)(Drawn(silent, latents)), seen
+
+    made, seen = run(latents)
     assert float(made.weight) == 3 * latents.size
     noise = np.asarray(seen[0]).reshape(6, -1)
     assert np.abs(np.corrcoef(noise) - np.eye(6)).max() < 0.8
@@ -178,7 +193,7 @@ def test_terms_of_two_batches_merge_exactly():
 def test_answers_in_blocks_are_those_at_once(tied):
     told = {"family": "qwen2_vl", "size": "tiny", "tied_embeddings": tied}
     bundle = build.build({"vlm": told | miniature.PARTS["vlm"]})
-    params = nn.unbox(bundle.init(0))
+    params = miniature.params(bundle)
     draw = np.random.default_rng(0)
     tokens = draw.integers(10, 500, (3, 17))
     vlm = {
