@@ -138,7 +138,7 @@ def interrupted(tmp_path_factory):
     Gives its folder, the step at which it was stopped, and both exit codes and outputs.
     """
     folder = tmp_path_factory.mktemp("interrupted")
-    # Initialisers take longer to compile than the steps.
+    # With weights to start from, so that no initialiser is compiled.
     small = miniature.started(
         miniature.config("configs/latentumm.py:tiny"), folder / "start"
     )
