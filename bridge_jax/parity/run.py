@@ -4,7 +4,7 @@ import dataclasses
 import fnmatch
 import importlib
 import pkgutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import ModuleType
 
 import jax
@@ -57,12 +57,21 @@ def run(given: fixture.Fixture) -> Result:
       BridgeError: no such component, or a fixture that does not fit it.
     """
     known = component(given)
+    return compare(given, known, computed(given, known))
+
+
+def computed(given: fixture.Fixture, known: ModuleType) -> list[comparison.Value]:
+    """What the component makes of `given`, as precisely as the device can.
+
+    Raises:
+      BridgeError: a fixture that does not fit it.
+    """
     with jax.default_matmul_precision("highest"):
-        return compare(given, known, known.compute(given))
+        return list(known.compute(given))
 
 
 def compare(
-    given: fixture.Fixture, known: ModuleType, values: Iterator[comparison.Value]
+    given: fixture.Fixture, known: ModuleType, values: Iterable[comparison.Value]
 ) -> Result:
     """`values` beside what `given` records, and what stays uncompared."""
     rows = list(check_weights(given, known))

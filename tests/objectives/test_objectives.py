@@ -133,12 +133,12 @@ class Drawn:
         return self.answer(noisy, signal, sigma)
 
 
-def diffused(answer, latents, **fields):
+def diffused(answer, latents):
     """The term of diffusion, as one program."""
 
     @jax.jit
     def run(latents):
-        return diffusion.Objective(**fields)(Drawn(answer, latents))
+        return diffusion.Objective()(Drawn(answer, latents))
 
     return run(latents)
 

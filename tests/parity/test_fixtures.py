@@ -5,7 +5,6 @@ import json
 import re
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 
@@ -28,18 +27,7 @@ def given(request):
 def computed(given):
     """(fixture, what the component makes of it): computed once, compared often."""
     component = run.component(given)
-    return given, component, list(calculated(component, given))
-
-
-def calculated(component, given):
-    """Precise as the command is, whose programs are then these, compiled once."""
-    with jax.default_matmul_precision("highest"):
-        yield from component.compute(given)
-
-
-def compared(given, component, values):
-    """The result on `given`, as if `values` had been computed from it."""
-    return run.compare(given, component, iter(values))
+    return given, component, run.computed(given, component)
 
 
 def changed(given, name, array):
@@ -47,7 +35,7 @@ def changed(given, name, array):
 
 
 def test_everything_holds_and_nothing_is_forgotten(computed):
-    result = compared(*computed)
+    result = run.compare(*computed)
     assert [row for row in result.rows if not row.holds] == []
     names = {row.name for row in result.rows} | {name for name, _ in result.left_out}
     given = computed[0]
@@ -65,7 +53,7 @@ def test_one_percent_is_too_much(computed):
         recorded = given[value.name]
         if recorded.dtype.kind != "f" or not np.any(recorded) or value.largest:
             continue
-        result = compared(
+        result = run.compare(
             changed(given, value.name, (recorded * 1.01).astype(recorded.dtype)),
             component,
             values,
@@ -80,7 +68,7 @@ def test_a_whole_number_off_is_too_much(computed):
     for value in values:
         recorded = given[value.name]
         if recorded.dtype.kind in "iu":
-            result = compared(
+            result = run.compare(
                 changed(given, value.name, recorded + 1), component, values
             )
             assert value.name in [r.name for r in result.rows if not r.holds]
@@ -114,7 +102,7 @@ def test_a_zeroed_weight_shows_in_the_numbers():
         "query_tokens",
     ):
         damaged = changed(given, f"w/{name}", np.zeros_like(given[f"w/{name}"]))
-        values = calculated(component, damaged)
+        values = run.computed(damaged, component)
         rows = [comparison.compare(value, damaged[value.name]) for value in values]
         assert any(not row.holds for row in rows), name
 
@@ -122,7 +110,7 @@ def test_a_zeroed_weight_shows_in_the_numbers():
 def test_an_array_that_nothing_computes_fails():
     given = fixture.read(GOLDEN / "diffusion.npz")
     more = changed(given, "out/new/thing", np.ones(3, np.float32))
-    result = run.compare(more, run.component(given), iter(()))
+    result = run.compare(more, run.component(given), ())
     assert "out/new/thing" in [row.name for row in result.rows if not row.holds]
 
 
