@@ -106,16 +106,22 @@ def drawn(shapes, seed=0):
     return trees.map_paths(one, shapes)
 
 
+def saved(config, folder):
+    """`folder`, with `params` of the config's model, as `load` reads them."""
+    model = build.build(vocabulary.resolved(config.model))
+    about = {"model": model.description(), "processor": config.get("processor", {})}
+    weights_file.save(folder, params(model), config_lib.plain(about))
+    return folder
+
+
 def started(config, folder):
     """The config, starting from `params` of its model, written to `folder`.
 
     Initialisers take as long to compile as a training step, and have their own tests.
     """
-    model = build.build(vocabulary.resolved(config.model))
-    about = {"model": model.description(), "processor": config.get("processor", {})}
-    weights_file.save(folder, params(model), config_lib.plain(about))
+    saved(config, folder)
     with config.unlocked():
-        config.init_from = {name: f"{folder}:{name}" for name in model.parts}
+        config.init_from = {name: f"{folder}:{name}" for name in config.model}
     return config
 
 

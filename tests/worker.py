@@ -31,8 +31,6 @@ DEFAULTS = {
     "traced": False,
     "config": "",  # a recipe whose miniature trains, by adamw, instead of the toy
     "start": "",  # folder of the parameters that it starts from
-    "objectives": (),  # which of the recipe's; all if none is named
-    "parts": (),  # which of the model's; all if none is named
     "ills": {},  # name of `afflictions` -> its argument
     "ill": "all",  # index of the process that has them
 }
@@ -127,14 +125,8 @@ def _recipe(job, index, ills):
     config = miniature.config(job["config"])
     config.mesh = {"data": 2 if jax.device_count() > 1 else 1, "fsdp": -1}
     config.total_steps = job["steps"]
-    chosen = job["objectives"] or tuple(config.objectives)
-    parts = job["parts"] or tuple(config.model)
-    config.model = {name: config.model[name] for name in parts}
-    config.init_from = {name: f"{job['start']}:{name}" for name in parts}
+    config.init_from = {name: f"{job['start']}:{name}" for name in config.model}
     config.optim.name = "adamw"
-    config.objectives = {label: config.objectives[label] for label in chosen}
-    streams = {config.objectives[label].stream for label in chosen}
-    config.streams = {name: config.streams[name] for name in streams}
     made = recipe.make(config)
     hooks = _hooks(job, index, ills)
     return recipe.run(made, config, Path(job["workdir"]), hooks=hooks)

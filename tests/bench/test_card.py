@@ -7,6 +7,7 @@ import json
 import types
 
 import jax
+import miniature
 import numpy as np
 import pytest
 
@@ -38,8 +39,8 @@ def short(monkeypatch):
 
 
 def told(spec, *changes):
-    """A resolved config as a process reads it."""
-    return json.loads(resolve.resolve(spec, changes).to_json())
+    """A config of the smallest parts as a process reads it."""
+    return json.loads(miniature.config(spec, *changes).to_json())
 
 
 def test_a_step_is_trained_and_its_arithmetic_counted():
@@ -49,7 +50,7 @@ def test_a_step_is_trained_and_its_arithmetic_counted():
     assert found.items == 8
     # Three passes over the language model's products at least: 8 rows of tokens.
     stream = config["streams"]["main"]
-    weights = 5 * (160 * (160 * 2 + 2 * 32) + 3 * 160 * 384)
+    weights = 2 * (32 * (32 * 2 + 2 * 16) + 3 * 32 * 48)
     assert found.flops > 3 * 2 * weights * 8 * stream.get("length", 144)
     assert len(found.seconds) == 2
 
@@ -73,7 +74,7 @@ def test_steps_that_are_skipped_are_no_result(monkeypatch):
 def test_a_turn_reads_the_weights_that_it_needs_and_what_it_remembers():
     vlm = told(STAGE1)["model"]["vlm"]
     found = decoding.measure({"vlm": vlm | {"tied_embeddings": False}}, 2, 1)
-    width, layers, ffn, heads, shared, head = 160, 5, 384, 5, 1, 32
+    width, layers, ffn, heads, shared, head = 32, 2, 48, 2, 1, 16
     inner = heads * head
     block = 2 * width * inner + 2 * width * shared * head + 3 * width * ffn
     block += inner + 2 * shared * head + 2 * width  # biases, norms

@@ -2,8 +2,8 @@
 
 import functools
 
+import miniature
 import pytest
-import tiny_model
 
 import bridge_jax
 from bridge_jax.cli import main
@@ -12,7 +12,8 @@ from bridge_jax.cli import main
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     """A folder with a whole random model."""
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "random")
+    config = miniature.config("configs/shapes_stage2.py:tiny")
+    return miniature.saved(config, tmp_path_factory.mktemp("model") / "random")
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
+import miniature
 import pytest
-import tiny_model
 
 from bridge_jax.checkpoint import locate
 from bridge_jax.cli import main, resolve
@@ -55,7 +55,8 @@ def test_the_readme_shows_scripts_that_exist():
 
 def test_the_readmes_quick_commands_run(tmp_path, monkeypatch, capfd):
     """One after another, as a reader would, with random weights as the preset."""
-    tiny_model.write(tmp_path / "presets" / "shapes-tiny")
+    config = miniature.config("configs/shapes_stage2.py:tiny")
+    miniature.saved(config, tmp_path / "presets" / "shapes-tiny")
     monkeypatch.setattr(locate, "PRESETS", tmp_path / "presets")
     monkeypatch.chdir(tmp_path)
     ran = [words for words in documented.of_readme() if words[0] in QUICK]
