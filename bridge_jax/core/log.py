@@ -1,5 +1,6 @@
 """What a run says: one line a window, a progress bar, TensorBoard, metrics.jsonl."""
 
+import functools
 import json
 import math
 import sys
@@ -82,9 +83,14 @@ class Writer:
             workdir.mkdir(parents=True, exist_ok=True)
             self._metrics = workdir / "metrics.jsonl"
             _drop_after(self._metrics, step)
-            self._events = SummaryWriter(
-                str(workdir / "tensorboard"), purge_step=step + 1 if step else None
-            )
+            self._purged = step + 1 if step else None
+
+    @functools.cached_property
+    def _events(self) -> SummaryWriter:
+        """Its file tells that there is something to show."""
+        folder = self._metrics.with_name("tensorboard")
+        with errors.recording(folder):
+            return SummaryWriter(str(folder), purge_step=self._purged)
 
     def advance(self, step: int) -> None:
         """Move the progress bar to `step`."""
@@ -112,7 +118,7 @@ class Writer:
 
     def close(self) -> None:
         self._bar.close()
-        if self._main:
+        if "_events" in vars(self):
             with errors.recording(self._metrics.with_name("tensorboard")):
                 self._events.close()
 

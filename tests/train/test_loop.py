@@ -208,6 +208,63 @@ def test_data_that_ends_says_so(tmp_path):
         loop.train(toy.run(tmp_path, 5, data=Short()))
 
 
+class Failing:
+    """Data whose row `at` cannot be read."""
+
+    def __init__(self, at):
+        self.rest, self.at = toy.data(), at
+
+    def __next__(self):
+        self.at -= 1
+        if self.at < 0:
+            raise BridgeError("no such row")
+        return next(self.rest)
+
+    def __getattr__(self, name):
+        return getattr(self.rest, name)
+
+
+def test_a_run_that_fails_at_once_is_not_in_the_way_of_the_next(tmp_path):
+    """The mended command is the same but for its mistake; no --resume."""
+    (tmp_path / "notes.txt").write_text("mine")
+    for workdir in (tmp_path, tmp_path / "new"):
+        with pytest.raises(BridgeError, match="no such row"):
+            loop.train(toy.run(workdir, 2, data=Failing(0)))
+    assert [path.name for path in tmp_path.rglob("*")] == ["notes.txt"]
+    assert loop.train(toy.run(tmp_path, 2)).step == 2
+
+
+def test_what_a_failed_run_has_seen_stays(tmp_path):
+    with pytest.raises(BridgeError, match="no such row"):
+        loop.train(toy.run(tmp_path, 8, data=Failing(3)))
+    assert [record["step"] for record in read(tmp_path / "metrics.jsonl")] == [2]
+    with pytest.raises(BridgeError, match=r"already holds a run.*metrics\.jsonl"):
+        loop.train(toy.run(tmp_path, 8))
+
+
+def test_what_a_failed_run_has_shown_stays(tmp_path):
+    class Showing:
+        every = 1
+
+        def __call__(self, step, state, figures):
+            return {"shown": 1.0}
+
+    failing = {"data": Failing(2), "log_every": 50, "hooks": (Showing(),)}
+    with pytest.raises(BridgeError, match="no such row"):
+        loop.train(toy.run(tmp_path, 8, **failing))
+    assert list((tmp_path / "tensorboard").iterdir())
+    with pytest.raises(BridgeError, match="already holds a run"):
+        loop.train(toy.run(tmp_path, 8))
+
+
+def test_a_resumed_run_that_fails_at_once_takes_nothing_away(tmp_path):
+    loop.train(toy.run(tmp_path, 2))
+    before = {path for path in tmp_path.rglob("*") if "tensorboard" not in path.parts}
+    with pytest.raises(BridgeError, match="no such row"):
+        loop.train(toy.run(tmp_path, 4, resume=True, data=Failing(0)))
+    assert before <= set(tmp_path.rglob("*"))
+
+
 def test_endless_nan_ends_the_run(tmp_path):
     def broken(params, batch, rngs, at):
         terms = toy.loss_fn(params, batch, rngs, at)
