@@ -56,9 +56,10 @@ def main(job, index, said):
     import afflictions
     import jax
 
-    from bridge_jax.core import runtime
+    from bridge_jax.core import collector, runtime
     from bridge_jax.core.errors import BridgeError
 
+    collector.run_rarely()
     ill = job["ill"] in ("all", index)
     ills = afflictions.Ills(job["ills"] if ill else {}, job["workdir"])
     ills.before("start")

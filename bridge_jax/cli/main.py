@@ -19,6 +19,7 @@ import sys
 from collections.abc import Sequence
 
 from bridge_jax.cli import arguments
+from bridge_jax.core import collector
 from bridge_jax.core.errors import BridgeError
 
 COMMANDS = (
@@ -54,6 +55,7 @@ EXIT_UNREAD = 141  # as a shell tells of SIGPIPE
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    collector.run_rarely()
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
         args.run(args)
