@@ -19,7 +19,7 @@ from bridge_jax.checkpoint.folders import FOLDER
 from bridge_jax.core import config as config_lib
 from bridge_jax.core import log, memory, runtime, watchdog
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.train import barrier, goodput, leavings
+from bridge_jax.train import barrier, cleanup, goodput
 from bridge_jax.train import hooks as hooks_lib
 from bridge_jax.train import meter as meter_lib
 from bridge_jax.train import state as state_lib
@@ -91,7 +91,7 @@ def train(run: Run) -> TrainState:
     about = manager.About(config_lib.plain(run.model), config_lib.plain(run.config))
     with contextlib.ExitStack() as stack:
         if fresh:
-            stack.enter_context(leavings.taken_away(run.workdir))
+            stack.enter_context(cleanup.on_failure(run.workdir))
         checkpoints = manager.Checkpoints(run.workdir, run.keep, run.keep_every)
         stack.callback(checkpoints.close)
         stack.enter_context(runtime.lost_processes())

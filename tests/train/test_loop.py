@@ -265,6 +265,13 @@ def test_a_resumed_run_that_fails_at_once_takes_nothing_away(tmp_path):
     assert before <= set(tmp_path.rglob("*"))
 
 
+def test_a_config_that_was_there_is_not_taken_away(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(BridgeError, match="no such row"):
+        loop.train(toy.run(tmp_path, 4, resume="auto", data=Failing(0)))
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
 def test_endless_nan_ends_the_run(tmp_path):
     def broken(params, batch, rngs, at):
         terms = toy.loss_fn(params, batch, rngs, at)

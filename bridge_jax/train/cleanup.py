@@ -1,4 +1,4 @@
-"""What a run leaves that ends before anything came of it: nothing."""
+"""A run that ends before anything came of it leaves nothing."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _CONFIG = "config.json"
 
 
 @contextlib.contextmanager
-def taken_away(workdir: Path) -> Iterator[None]:
+def on_failure(workdir: Path) -> Iterator[None]:
     """On an exception, take away what `workdir` has got since, if that is nothing yet.
 
     A step that does not fit, or data that is not there, is told when the run has its
