@@ -20,7 +20,7 @@ MODELS = {
     "mt5": {"d_model": 256, "d_ff": 1024, "d_kv": 64, "dropout": 0.0},
     "bert": {"hidden": 256, "ffn": 1024, "dropout": 0.0},
     "bitransformer": {"d_model": 256, "d_ff": 1024, "d_kv": 64, "dropout": 0.0},
-    "hunyuan_dit": {"hidden": 384, "input_size": 16},
+    "hunyuan_dit": {"hidden": 384, "input_size": 16, "depth": 2},
     "clip_vit": {"hidden": 256, "ffn": 1024},
     "autoencoder_kl": {},
 }

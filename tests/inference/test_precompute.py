@@ -147,26 +147,35 @@ def test_fields_are_those_of_a_view(model, cache):
         row = pipeline.load_stream(name, given, model.processor, answers)(1)
         sides = fields.sides(row)
         batch = jax.tree.map(lambda leaf: leaf[None], row)
-        for kind in ("targets", "latents", "states"):
-            for field, key in fields.wanted(kind, row).items():
+        kinds = {
+            field: (kind, key)
+            for kind in ("targets", "latents", "states")
+            for field, key in fields.wanted(kind, row).items()
+        }
 
-                @jax.jit
-                def look(params, batch, kind=kind, field=field, sides=sides):
-                    streams = rng.Streams(0, 0)
-                    seen = view_lib.View(
-                        model.engine.bundle, params, batch, rngs=streams, step=0
-                    )
-                    if kind in names:
-                        return getattr(seen, names[kind])
-                    prefix = field.removesuffix("_states")
-                    index = batch[f"{prefix}_index"]
-                    hidden = seen.hidden(sides[prefix])
-                    return jnp.take_along_axis(hidden, index[..., None], axis=1)
+        @jax.jit
+        def look(params, batch, kinds=kinds, sides=sides):
+            streams = rng.Streams(0, 0)
+            seen = view_lib.View(
+                model.engine.bundle, params, batch, rngs=streams, step=0
+            )
 
-                want = fields.stored(field, row, np.array(look(model.params, batch)[0]))
-                found = store.Kind(cache, kind).get(key)["array"]
-                assert found.dtype == want.dtype
-                close(found, want, field)
+            def shown(field, kind):
+                if kind in names:
+                    return getattr(seen, names[kind])
+                prefix = field.removesuffix("_states")
+                index = batch[f"{prefix}_index"]
+                hidden = seen.hidden(sides[prefix])
+                return jnp.take_along_axis(hidden, index[..., None], axis=1)
+
+            return {field: shown(field, kind) for field, (kind, _) in kinds.items()}
+
+        for field, rows in look(model.params, batch).items():
+            kind, key = kinds[field]
+            want = fields.stored(field, row, np.array(rows[0]))
+            found = store.Kind(cache, kind).get(key)["array"]
+            assert found.dtype == want.dtype
+            close(found, want, field)
 
 
 def close(found, want, what):

@@ -20,11 +20,11 @@ from bridge_jax.models.qwen2_vl import vision
 
 # Each stack repeats something, and the uneven ones in more than one part.
 SIZES = {
-    "decoder_lm": {"layers": 4},
-    "mt5": {"layers": 4, "dropout": 0.0},
-    "bert": {"layers": 4, "dropout": 0.0},
+    "decoder_lm": {"layers": 3},
+    "mt5": {"layers": 3, "dropout": 0.0},
+    "bert": {"layers": 3, "dropout": 0.0},
     "bitransformer": {"layers": 6, "cross_layers": (0, 2), "dropout": 0.0},
-    "hunyuan_dit": {"depth": 6},
+    "hunyuan_dit": {"depth": 4},
 }
 
 

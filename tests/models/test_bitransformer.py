@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import miniature
 import numpy as np
 import pytest
 
@@ -32,7 +33,7 @@ SMALL = config_lib.Config(
 @pytest.fixture(scope="module")
 def golden():
     with np.load(GOLDEN / "bilm.npz") as file:
-        return {k: jnp.asarray(v) if k[:3] == "in/" else v for k, v in file.items()}
+        return dict(file)
 
 
 @pytest.fixture(scope="module")
@@ -56,46 +57,25 @@ def shapes(config):
         jnp.zeros((1, c.queries, c.d_model)),
         jnp.zeros((1, 3, c.d_model)),
     )
-    return jax.tree.map(lambda box: box.value, variables["params"], is_leaf=is_box)
+    return unboxed(variables["params"])
+
+
+def unboxed(params):
+    return jax.tree.map(lambda box: box.value, params, is_leaf=is_box)
 
 
 def is_box(x) -> bool:
     return hasattr(x, "names")
 
 
-def read(golden, case):
-    """The aligner's positional arguments in that case."""
-    names = ("inputs_embeds", "encoder_hidden_states", "encoder_attention_mask")
-    inputs = [golden.get(f"in/{case}/{n}") for n in (*names, "attention_mask", "mask")]
-    if case == "iv":  # a retrieval call: no query tokens, any length
-        inputs[-1] = None
-    return inputs
-
-
-@functools.partial(jax.jit, static_argnames="config")
-def run(params, inputs, config=CONFIG):
-    return model_lib.BiTransformer(config).apply({"params": params}, *inputs)
-
-
-@functools.partial(jax.jit, static_argnames="config")
-def gradient(params, inputs, config=CONFIG):
-    """Of the sum of squares, as recorded in the fixture."""
-    return jax.grad(lambda p: jnp.sum(jnp.square(run(p, inputs, config))))(params)
-
-
 @pytest.fixture(scope="module")
 def small():
     """(module, params, embeddings [2, 5, 16], memory [2, 3, 16]) at random."""
-    keys = jax.random.split(jax.random.key(1), 3)
+    keys = jax.random.split(jax.random.key(1))
     embeddings = jax.random.normal(keys[0], (2, 5, 16))
     memory = jax.random.normal(keys[1], (2, 3, 16))
     module = model_lib.BiTransformer(SMALL)
-    variables = jax.jit(module.init)(keys[2], embeddings, memory)
-    return module, unboxed(variables["params"]), embeddings, memory
-
-
-def unboxed(params):
-    return jax.tree.map(lambda box: box.value, params, is_leaf=is_box)
+    return module, miniature.drawn(shapes(SMALL)), embeddings, memory
 
 
 def test_weights_round_trip_bit_exact(golden, params):
@@ -222,10 +202,18 @@ def test_dropout_only_when_asked(small):
     assert not np.array_equal(dropped, drop(jax.random.key(4)))
 
 
-def test_remat_changes_nothing(golden, params):
-    remat = dataclasses.replace(CONFIG, remat="full")
-    inputs = read(golden, "iii")
-    plain, again = gradient(params, inputs), gradient(params, inputs, remat)
+def test_remat_changes_nothing(small):
+    _, params, *inputs = small
+
+    def loss(module, params):
+        return jnp.sum(jnp.square(module.apply({"params": params}, *inputs)))
+
+    plain, again = (
+        jax.jit(jax.grad(functools.partial(loss, model_lib.BiTransformer(config))))(
+            params
+        )
+        for config in (SMALL, dataclasses.replace(SMALL, remat="full"))
+    )
     errors = jax.tree.map(lambda a, b: relative_error(a, np.asarray(b)), again, plain)
     assert max(jax.tree.leaves(errors)) < 1e-5
 
@@ -243,14 +231,14 @@ MT5 = mt5_config.Config(
 @pytest.fixture(scope="module")
 def pair():
     """(mT5 parameters, aligner parameters), random."""
-    states = jnp.zeros((1, 3, 8))
-    mt5 = jax.jit(mt5_model.Encoder(MT5).init)(
-        jax.random.key(0), jnp.zeros((1, 3), int), jnp.ones((1, 3))
+    mt5 = jax.eval_shape(
+        mt5_model.Encoder(MT5).init,
+        jax.random.key(0),
+        jnp.zeros((1, 3), int),
+        jnp.ones((1, 3)),
     )
-    aligner = jax.jit(model_lib.BiTransformer(ALIGNER).init)(
-        jax.random.key(1), states, states
-    )
-    return unboxed(mt5["params"]), unboxed(aligner["params"])
+    drawn = miniature.drawn(unboxed(mt5["params"]))
+    return drawn, miniature.drawn(shapes(ALIGNER), seed=1)
 
 
 def test_by_name_copies_what_the_reference_copies(pair):

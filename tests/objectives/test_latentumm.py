@@ -48,6 +48,7 @@ def test_every_rollout_is_drawn_up_the_last_one_most():
 @pytest.mark.parametrize("form", sorted(consistency.PREFERENCES))
 def test_all_terms_train_together(form, tmp_path):
     config = miniature.config("configs/latentumm.py:stage2")
+    config = miniature.started(config, tmp_path / "start")
     config.objectives.preference.form = form
     config.objectives.target = {"name": "latent_target", "weight": 1.0}
     config.streams.main.batch = 16

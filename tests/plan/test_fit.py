@@ -68,6 +68,19 @@ def only(config, where):
     return plan
 
 
+@pytest.fixture(scope="module")
+def plain(eight):
+    """The plan of stage 1 as it is."""
+    return only(small(), eight)
+
+
+@pytest.fixture(scope="module")
+def sampling(eight):
+    """The plans of a picture's programs."""
+    config = miniature.config("configs/shapes_stage2.py:tiny")
+    return list(fit.plans(config, "stage2", eight, "sampling"))
+
+
 def begun(recipe):
     """(optimiser, state) as a run has them."""
     params = recipe.fresh_params()
@@ -102,13 +115,12 @@ def test_sizes_are_those_of_a_run(eight):
     assert plan.trained < plan.parameters
 
 
-def test_what_leaves_no_room_is_refused_with_a_way_out(eight):
-    plan = only(small(), eight)
-    assert "compiled" in table.verdict(plan) and math.isnan(plan.memory)
-    tight = dataclasses.replace(plan, memory=plan.peak / 0.95)
+def test_what_leaves_no_room_is_refused_with_a_way_out(plain):
+    assert "compiled" in table.verdict(plain) and math.isnan(plain.memory)
+    tight = dataclasses.replace(plain, memory=plain.peak / 0.95)
     assert not tight.fits and "less than 10 % is spare" in table.text(tight)
     assert "smaller batch" in table.text(tight)
-    roomy = dataclasses.replace(plan, memory=plan.peak / 0.85)
+    roomy = dataclasses.replace(plain, memory=plain.peak / 0.85)
     assert roomy.fits
     assert "compiled and fits (AOT, no hardware)" in table.verdict(roomy)
     refused = dataclasses.replace(roomy, refusal="Used 24G of 16G hbm")
@@ -206,22 +218,20 @@ def test_projections_take_the_slowest_of_three(eight, monkeypatch):
         assert "projected, not measured" in table.text(plan)
 
 
-def test_sampling_is_three_programs(eight):
-    config = miniature.config("configs/shapes_stage2.py:tiny")
-    plans = list(fit.plans(config, "stage2", eight, "sampling"))
-    names = [plan.program for plan in plans]
+def test_sampling_is_three_programs(sampling, eight):
+    names = [plan.program for plan in sampling]
     assert names == ["rewriting", "conditions", "painting, 25 steps"]
-    rewriting, conditions, painting = plans
+    rewriting, conditions, painting = sampling
     assert {"vlm", "aligner", "mt5"} <= set(conditions.flops)
     assert set(painting.flops) == {"dit", "vae"} and set(rewriting.flops) == {"vlm"}
-    assert all(plan.trained == 0 and plan.fits for plan in plans)
+    assert all(plan.trained == 0 and plan.fits for plan in sampling)
     # Painting reads neither the language model nor the aligner, and they stay.
     assert painting.peak > painting.state + painting.temporary
-    lines = table.markdown(plans).splitlines()
+    lines = table.markdown(sampling).splitlines()
     assert len(lines) == 5 and all(line.count("|") == 9 for line in lines)
     # A later table renews its own rows, where they stand, and keeps the others.
     elsewhere = dataclasses.replace(rewriting, topology="v9-8")
-    both = table.markdown([elsewhere], table.markdown(plans)).splitlines()
+    both = table.markdown([elsewhere], table.markdown(sampling)).splitlines()
     assert both[:5] == lines and "v9-8" in both[5]
     anew = dataclasses.replace(conditions, peak=1.25)
     added = dataclasses.replace(painting, program="more")
@@ -232,10 +242,9 @@ def test_sampling_is_three_programs(eight):
         list(fit.plans(miniature.config(STAGE1), STAGE1, eight, "sampling"))
 
 
-def test_painting_counts_every_step(eight):
+def test_painting_counts_every_step(sampling):
     """25 steps of two guided halves, which one call of the decoder says as well."""
-    config = miniature.config("configs/shapes_stage2.py:tiny")
-    _, _, painting = fit.plans(config, "stage2", eight, "sampling")
+    painting = sampling[-1]
     bundle = build.build(miniature.config("configs/shapes_stage2.py:tiny").model)
     dit = bundle["dit"]
     params = place.unbox(bundle.abstract())
