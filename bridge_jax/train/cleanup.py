@@ -15,7 +15,8 @@ def on_failure(workdir: Path) -> Iterator[None]:
 
     A step that does not fit, or data that is not there, is told when the run has its
     config and a folder for checkpoints already: who mends the command would be told
-    next that a run is there. Once it has a figure, picture or checkpoint all stays.
+    next that a run is there. Once it has a figure, picture or checkpoint all stays, as
+    it does where the folder for checkpoints was there before.
     """
     existed, before = workdir.is_dir(), _names(workdir)
     try:
@@ -23,7 +24,7 @@ def on_failure(workdir: Path) -> Iterator[None]:
     except BaseException:
         with contextlib.suppress(OSError):  # what ended the run is to be told
             new = _names(workdir) - before
-            if new <= {FOLDER, _CONFIG}:
+            if FOLDER in new and new <= {FOLDER, _CONFIG}:
                 (workdir / FOLDER).rmdir()  # which refuses one with a checkpoint
                 if _CONFIG in new:
                     (workdir / _CONFIG).unlink()

@@ -86,11 +86,10 @@ def train(run: Run) -> TrainState:
       runtime.Interrupted: SIGTERM came; the state is saved.
     """
     claim(run.workdir, run.resume)
-    fresh = not (run.workdir / FOLDER).exists() and jax.process_index() == 0
     ledger = goodput.Ledger(run.workdir, run.began)
     about = manager.About(config_lib.plain(run.model), config_lib.plain(run.config))
     with contextlib.ExitStack() as stack:
-        if fresh:
+        if jax.process_index() == 0:
             stack.enter_context(cleanup.on_failure(run.workdir))
         checkpoints = manager.Checkpoints(run.workdir, run.keep, run.keep_every)
         stack.callback(checkpoints.close)
