@@ -1,5 +1,6 @@
 """What the commands leave behind, on a random model."""
 
+import gc
 import json
 import os
 import shutil
@@ -195,6 +196,19 @@ def test_help_is_quick_and_needs_no_jax():
         check=False,
     )
     assert done.stdout == "False\n", done.stderr
+
+
+def test_commands_let_the_collector_run_rarely():
+    code = "import gc, bridge_jax.cli.main as m; m.main([]); print(gc.get_threshold())"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == f"{gc.get_threshold()}\n", done.stderr
+    assert gc.get_threshold()[0] > 10_000  # as tests/conftest.py lets it, too
 
 
 @pytest.mark.parametrize("command", ["", *main.COMMANDS])
