@@ -20,6 +20,7 @@ from bridge_jax.models.bitransformer import weights as table
 from bridge_jax.models.mt5 import config as mt5_config
 from bridge_jax.models.mt5 import model as mt5_model
 from bridge_jax.models.mt5 import weights as mt5_table
+from bridge_jax.sharding import place
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CONFIG = config_lib.Config(
@@ -57,11 +58,7 @@ def shapes(config):
         jnp.zeros((1, c.queries, c.d_model)),
         jnp.zeros((1, 3, c.d_model)),
     )
-    return unboxed(variables["params"])
-
-
-def unboxed(params):
-    return jax.tree.map(lambda box: box.value, params, is_leaf=is_box)
+    return place.unbox(variables["params"])
 
 
 def is_box(x) -> bool:
@@ -237,7 +234,7 @@ def pair():
         jnp.zeros((1, 3), int),
         jnp.ones((1, 3)),
     )
-    drawn = miniature.drawn(unboxed(mt5["params"]))
+    drawn = miniature.drawn(place.unbox(mt5["params"]))
     return drawn, miniature.drawn(shapes(ALIGNER), seed=1)
 
 

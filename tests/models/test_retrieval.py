@@ -118,7 +118,11 @@ def test_weights_round_trip_bit_exact(tensors, params):
 
 @pytest.mark.parametrize(
     ("modality", "config", "same"),
-    [("image", MASKED, True), ("text", MASKED, True), ("text", HEADS, False)],
+    [
+        (modality, config, same)
+        for modality in ("image", "text")
+        for config, same in ((MASKED, True), (HEADS, False))
+    ],
 )
 def test_embedding_is_independent_of_padding(golden, params, modality, config, same):
     states, mask = inputs(golden, "repeat")[0][modality]

@@ -98,12 +98,12 @@ def _conditions(fixture, model, params, text) -> Iterator[Value]:
 
 def _conditioned(model, params, text, t) -> dict[str, jax.Array]:
     config = model.config
-    own = {"params": params["pooler"]}, {"params": params["time_embed"]}
+    pooler, time_embed = Pooler(config), embed.TimeEmbed(config)
     return {
         "states": model.apply({"params": params}, *text, method="encode_text").states,
-        "pooled": Pooler(config).apply(own[0], text[2]),
+        "pooled": pooler.apply({"params": params["pooler"]}, text[2]),
         "waves": embed.sinusoids(t, config.time_frequencies),
-        "times": embed.TimeEmbed(config).apply(own[1], t),
+        "times": time_embed.apply({"params": params["time_embed"]}, t),
     }
 
 
