@@ -184,30 +184,28 @@ def test_ckpt_tells_whole_from_damaged(bridge, interrupted):
     assert code == 2 and "damaged" in err and not os.path.exists("out")
 
 
+def printed(code):
+    """By a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout or done.stderr
+
+
 def test_help_is_quick_and_needs_no_jax():
     code = (
         "import sys, bridge_jax.cli.main as m; m.parser(); print('jax' in sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout == "False\n", done.stderr
+    assert printed(code) == "False\n"
 
 
 def test_commands_let_the_collector_run_rarely():
     code = "import gc, bridge_jax.cli.main as m; m.main([]); print(gc.get_threshold())"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout == f"{gc.get_threshold()}\n", done.stderr
+    assert printed(code) == f"{gc.get_threshold()}\n"
     assert gc.get_threshold()[0] > 10_000  # as tests/conftest.py lets it, too
 
 
