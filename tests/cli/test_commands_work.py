@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import miniature
 import numpy as np
 import pytest
 from PIL import Image
@@ -138,9 +139,11 @@ def interrupted(tmp_path_factory):
     Gives its folder, the step at which it was stopped, and both exit codes and outputs.
     """
     folder = tmp_path_factory.mktemp("interrupted")
+    config = miniature.config("configs/latentumm.py:tiny")
+    miniature.file(miniature.started(config, folder / "start"), folder)
     command = [
         *(sys.executable, "-m", "bridge_jax", "train", "--resume", "auto"),
-        *("--config", "configs/latentumm.py:tiny", "--workdir", "run"),
+        *("--config", "small.py", "--workdir", "run"),
         *("--simulate", "2"),
         "--config.total_steps=100000",
     ]

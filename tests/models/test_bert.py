@@ -4,9 +4,12 @@ Its numbers are compared with transformers in tests/parity/test_text_encoders.py
 """
 
 import dataclasses
+import functools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import miniature
 import numpy as np
 import pytest
 
@@ -23,23 +26,18 @@ TOKENS = jnp.array([[1, 5, 6, 7, 2, 0], [1, 9, 2, 0, 0, 0]])
 MASK = TOKENS > 0
 
 
-def init(config):
-    variables = model_lib.Encoder(config).init(jax.random.key(0), TOKENS, MASK)
-    return jax.tree.map(lambda b: b.value, variables["params"], is_leaf=is_box)
-
-
-def is_box(x) -> bool:
-    return hasattr(x, "names")
-
-
 @pytest.fixture(scope="module")
 def params():
-    return init(CONFIG)
+    init = model_lib.Encoder(CONFIG).init
+    shapes = jax.eval_shape(init, jax.random.key(0), TOKENS, MASK)
+    return miniature.drawn(nn.unbox(shapes["params"]))
 
 
-def encode(params, tokens=TOKENS, mask=MASK, **kwargs):
+@functools.partial(jax.jit, static_argnames="deterministic")
+def encode(params, tokens=TOKENS, mask=MASK, token_types=None, **options):
     encoder = model_lib.Encoder(CONFIG)
-    return encoder.apply({"params": params}, tokens, mask, **kwargs)
+    given = {"params": params}
+    return encoder.apply(given, tokens, mask, token_types=token_types, **options)
 
 
 def test_padding_has_no_influence_on_text(params):

@@ -54,6 +54,12 @@ def config():
 
 
 @pytest.fixture(scope="module")
+def shallow(config):
+    """Its first two blocks alone, which compile sooner."""
+    return dataclasses.replace(config, depth=2)
+
+
+@pytest.fixture(scope="module")
 def text(golden):
     return (
         jnp.asarray(golden["in/encoder_hidden_states"]),
@@ -130,64 +136,63 @@ def test_wrong_weights_are_refused(config, reference):
         tables.to_flax(weights.rules(config), broken)
 
 
-def test_text_is_encoded_once(golden, config, params, text):
+def test_text_is_encoded_once(golden, shallow, params, text):
     latents, t = inputs(golden, "8x8", 500)
-    condition = run(config, params, *text, method="encode_text")
-    split = run(config, params, latents, t, condition, method="denoise")
-    assert np.array_equal(split, run(config, params, latents, t, *text))
+    condition = run(shallow, params, *text, method="encode_text")
+    split = run(shallow, params, latents, t, condition, method="denoise")
+    assert np.array_equal(split, run(shallow, params, latents, t, *text))
 
 
-def test_one_text_serves_several_latents(golden, config, params, text):
+def test_one_text_serves_several_latents(golden, shallow, params, text):
     latents = np.asarray(inputs(golden, "8x8", 500)[0])
     latents = np.concatenate([latents, latents[::-1] * 0.5])
     t = jnp.asarray([3.0, 500.0, 700.0, 999.0])
-    condition = run(config, params, *text, method="encode_text")
-    shared = run(config, params, latents, t, condition, method="denoise")
+    condition = run(shallow, params, *text, method="encode_text")
+    shared = run(shallow, params, latents, t, condition, method="denoise")
     copied = jax.tree.map(lambda leaf: np.repeat(leaf, 2, axis=0), condition)
-    apart = run(config, params, latents, t, copied, method="denoise")
+    apart = run(shallow, params, latents, t, copied, method="denoise")
     assert error(shared, apart) < SIMPLE  # sums in another order
     crossed = jax.tree.map(lambda leaf: np.tile(leaf, (2, 1, 1)[: leaf.ndim]), copied)
     with pytest.raises(BridgeError, match="4 latents cannot be shared out .* 8 texts"):
-        run(config, params, latents, t, crossed, method="denoise")
+        run(shallow, params, latents, t, crossed, method="denoise")
 
 
-def test_masked_text_reaches_only_the_pooler(golden, config, params, text):
-    def total(clip_states, t5_states):
-        clip_mask, t5_mask = text[1], text[3]
-        condition = HunyuanDiT(config).apply(
-            {"params": params},
-            clip_states,
-            clip_mask,
-            t5_states,
-            t5_mask,
-            method="encode_text",
-        )
+def test_masked_text_reaches_only_the_pooler(config, params, text):
+    def totals(clip_states, t5_states):
+        given = clip_states, text[1], t5_states, text[3]
+        condition = run(config, params, *given, method="encode_text")
         return jnp.sum(jnp.square(condition.states)), jnp.sum(condition.vector)
 
-    def reach(number):
-        gradients = jax.jit(jax.grad(lambda *a: total(*a)[number], argnums=(0, 1)))
-        return [np.any(g != 0, axis=-1) for g in gradients(text[0], text[2])]
-
-    clip_seen, t5_seen = reach(0)
+    gradients = jax.jit(jax.jacrev(totals, argnums=(0, 1)))(text[0], text[2])
+    states, vector = jax.tree.map(lambda g: np.any(np.asarray(g), -1), gradients)
+    clip_seen, t5_seen = states
     assert np.array_equal(clip_seen, text[1] == 1)
     assert np.array_equal(t5_seen, text[3] == 1)
-    clip_pooled, t5_pooled = reach(1)
+    clip_pooled, t5_pooled = vector
     assert not clip_pooled.any()
     assert t5_pooled.all()
 
 
-def test_padding_embedding_learns_where_masked(golden, config, params, text):
-    config = dataclasses.replace(config, depth=2)
+@pytest.fixture(scope="module")
+def gradient(golden, params, text):
+    """A config's gradient, by every parameter."""
 
-    def total(padding):
-        changed = {**params, "text_padding": padding}
-        out = HunyuanDiT(config).apply(
-            {"params": changed}, *inputs(golden, "8x8", 500), *text
-        )
+    @functools.partial(jax.jit, static_argnums=1)
+    @jax.grad
+    def of(params, config):
+        out = run(config, params, *inputs(golden, "8x8", 500), *text)
         return jnp.sum(jnp.square(out))
 
-    gradient = jax.jit(jax.grad(total))(jnp.asarray(params["text_padding"]))
-    learns = np.any(gradient != 0, axis=-1)
+    return lambda config: of(params, config)
+
+
+@pytest.fixture(scope="module")
+def plain_gradient(gradient, shallow):
+    return gradient(shallow)
+
+
+def test_padding_embedding_learns_where_masked(plain_gradient, text):
+    learns = np.any(np.asarray(plain_gradient["text_padding"]) != 0, axis=-1)
     masked_somewhere = np.concatenate([text[1], text[3]], axis=1).min(axis=0) == 0
     assert np.array_equal(learns, masked_somewhere)
 
@@ -215,19 +220,10 @@ def test_skips_are_last_in_first_out(golden, config, params, text):
     assert all(skips[f"blocks_{i}"] is None for i in range(4))
 
 
-def test_remat_changes_nothing(golden, config, params, text):
-    config = dataclasses.replace(config, depth=2)
-
-    def loss(params, config):
-        out = HunyuanDiT(config).apply(
-            {"params": params}, *inputs(golden, "8x8", 17), *text
-        )
-        return jnp.sum(jnp.square(out))
-
-    full = dataclasses.replace(config, remat="full")
-    plain = jax.jit(jax.grad(loss), static_argnums=1)(params, config)
-    again = jax.jit(jax.grad(loss), static_argnums=1)(params, full)
-    for first, second in zip(jax.tree.leaves(plain), jax.tree.leaves(again)):
+def test_remat_changes_nothing(gradient, plain_gradient, shallow):
+    again = gradient(dataclasses.replace(shallow, remat="full"))
+    leaves = map(jax.tree.leaves, (plain_gradient, again))
+    for first, second in zip(*leaves, strict=True):
         np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-4)
 
 
