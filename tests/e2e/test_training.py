@@ -89,7 +89,7 @@ def trained(request, tmp_path_factory):
     return _MADE[spec]
 
 
-STAGE1 = "configs/shapes_stage1.py:tiny"
+STAGE1 = "configs/stage1_omnibridge_7b.py:tiny"
 STAGE2 = "configs/shapes_stage2.py:tiny"
 DROPOUT = 0.1
 HALFWAY = 2
