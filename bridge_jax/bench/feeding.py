@@ -12,8 +12,10 @@ from typing import Any
 
 import jax
 
+from bridge_jax.bench import fill
 from bridge_jax.core import log
-from bridge_jax.train import optim, recipe, state, step
+from bridge_jax.plan import abstract
+from bridge_jax.train import recipe, state
 
 WANTED = 3.0  # times as fast as a step
 
@@ -48,13 +50,10 @@ def measure(name: str, config: Any, rounds: int = 7, batches: int = 6) -> Result
       BridgeError: anything that the config gets wrong.
     """
     made = recipe.make(config)
+    run, shapes, _ = abstract.training(made)
     # No time depends on values, so that nothing need be trained before.
-    anew = dataclasses.replace(made.config, init_from={}, aligner_init="fresh")
-    made = dataclasses.replace(made, config=anew)
-    params = made.fresh_params()
-    rule = optim.make(made.config.optim, params, made.config.total_steps)
-    at = state.create(params, rule, made.config.seed, made.layout)
-    run = step.Step(made.loss, rule, made.layout, made.config.accumulate)
+    params = fill.random(shapes.params)
+    at = state.create(params, run.optimizer, made.config.seed, made.layout)
     data = made.batches()
     batch = made.layout.put_batch(next(data))
     run.compile(at, batch)

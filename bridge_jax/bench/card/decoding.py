@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bridge_jax.bench.card import fill, result, timing
+from bridge_jax.bench import fill
+from bridge_jax.bench.card import result, timing
 from bridge_jax.core import hardware, trees
 from bridge_jax.inference.answering import decode
 from bridge_jax.models import build

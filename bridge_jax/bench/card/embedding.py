@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from bridge_jax.bench.card import fill, result, timing
+from bridge_jax.bench import fill
+from bridge_jax.bench.card import result, timing
 from bridge_jax.core import flops, hardware
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.inference import embed

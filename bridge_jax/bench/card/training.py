@@ -5,7 +5,8 @@ from typing import Any
 
 import jax
 
-from bridge_jax.bench.card import fill, result, timing
+from bridge_jax.bench import fill
+from bridge_jax.bench.card import result, timing
 from bridge_jax.core import hardware
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.plan import abstract
