@@ -102,7 +102,7 @@ EMBEDDING = miniature.PARTS["retrieval"]["out"]
 STATES_SHAPE = (STATES, _WIDTH)
 _FLOATS, _MASK = (STATES_SHAPE, "float32"), ((STATES,), "bool")
 _MODELS = {
-    "vlm": {"vocab_size": 576},
+    "vlm": {"layers": 2, "vocab_size": 576},
     "aligner": {"layers": 2, "cross_layers": (0, 1), "queries": STATES, "d_ff": 192},
     "dit": {"clip_length": 4, "t5_length": 4, "t5_mlp_hidden": 512},
     "retrieval": {},

@@ -26,7 +26,7 @@ _LLM = {
 PARTS = {
     "vlm": {
         "hidden_size": 32,
-        "layers": 2,
+        "layers": 1,
         "heads": 2,
         "kv_heads": 1,
         "head_dim": 16,
