@@ -73,8 +73,9 @@ def test_steps_that_are_skipped_are_no_result(monkeypatch):
 
 def test_a_turn_reads_the_weights_that_it_needs_and_what_it_remembers():
     vlm = told(STAGE1)["model"]["vlm"]
-    found = decoding.measure({"vlm": vlm | {"tied_embeddings": False}}, 2, 1)
-    width, layers, ffn, heads, shared, head = 32, 1, 48, 2, 1, 16
+    vlm |= {"tied_embeddings": False, "layers": 2}
+    found = decoding.measure({"vlm": vlm}, 2, 1)
+    width, layers, ffn, heads, shared, head = 32, 2, 48, 2, 1, 16
     inner = heads * head
     block = 2 * width * inner + 2 * width * shared * head + 3 * width * ffn
     block += inner + 2 * shared * head + 2 * width  # biases, norms
