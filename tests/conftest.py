@@ -10,7 +10,8 @@ _CACHE = os.environ.get("BRIDGE_JAX_CACHE") or str(
 )
 # By its older emitters, each in one piece, XLA compiles most programs in half the time.
 _QUICK_TO_COMPILE = (
-    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1 "
+    "--xla_cpu_opt_preset=CPU_OPT_PRESET_FAST_COMPILE"
 )
 # Before jax is imported, for this process and those that tests start. A machine that
 # has an accelerator is tested on its CPU all the same. NPROC: see core/runtime.py.
