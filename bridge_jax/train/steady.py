@@ -22,7 +22,7 @@ def steady(rule: optax.GradientTransformation) -> optax.GradientTransformation:
         updates: Any, state: Any, params: Any = None, *, good: Array
     ) -> tuple[Any, Any]:
         updates, new = rule.update(updates, state, params)
-        return updates, _select(good, new, state)
+        return updates, select(good, new, state)
 
     return optax.GradientTransformationExtraArgs(rule.init, update)
 
@@ -38,7 +38,7 @@ def adam(b1: float, b2: float, eps: float) -> optax.GradientTransformation:
         nu = optax.tree.update_moment_per_elem_norm(updates, state.nu, b2, 2)
         count = optax.safe_increment(state.count)
         kept = optax.ScaleByAdamState(count, mu, nu)
-        kept = _made(_select(good, kept, state))
+        kept = _made(select(good, kept, state))
         mean = optax.tree.bias_correction(kept.mu, b1, count)
         square = optax.tree.bias_correction(kept.nu, b2, count)
         direction = jax.tree.map(lambda m, v: m / (jnp.sqrt(v) + eps), mean, square)
@@ -49,8 +49,13 @@ def adam(b1: float, b2: float, eps: float) -> optax.GradientTransformation:
     )
 
 
-def _select(good: Array, new: Any, old: Any) -> Any:
-    return jax.tree.map(lambda new, old: jnp.where(good, new, old), new, old)
+def select(good: Array, new: Any, old: Any) -> Any:
+    """Each leaf of `new` where `good`, else that of `old`, a tree of the same shapes.
+
+    `jnp.where` would be a function of its own for each leaf, which XLA's preset for
+    fast compiling leaves apart from what makes the leaf.
+    """
+    return jax.tree.map(lambda new, old: jax.lax.select_n(good, old, new), new, old)
 
 
 def _made(tree: Any) -> Any:

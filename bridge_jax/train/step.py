@@ -11,6 +11,7 @@ from bridge_jax.core import flops, rng, term, trees
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Array, Params
 from bridge_jax.sharding.place import Layout
+from bridge_jax.train import steady
 from bridge_jax.train.optim import Optimizer
 from bridge_jax.train.state import TrainState
 
@@ -180,12 +181,9 @@ def _updated(
             gradients, state.opt_state, trainable, good=good
         )
     new = optax.apply_updates(trainable, updates)
-    ema = _averaged(optimizer, state, new)
-    new, ema, norms = jax.tree.map(
-        lambda new, old: jnp.where(good, new, old),
-        (new, ema, norms),
-        (trainable, state.ema, state.norms),
-    )
+    new = steady.select(good, new, trainable)
+    norms = steady.select(good, norms, state.norms)
+    ema = _averaged(optimizer, state, new, good)
     one = jnp.ones((), jnp.float32)
     rate = optimizer.schedule(state.step - state.skipped)
     figures = {"loss": (loss, one), **figures, "gradient_norm": (norm, one)}
@@ -204,12 +202,15 @@ def _updated(
     return state, figures
 
 
-def _averaged(optimizer: Optimizer, state: TrainState, new: Params) -> Params | None:
+def _averaged(
+    optimizer: Optimizer, state: TrainState, new: Params, good: Array
+) -> Params | None:
     if state.ema is None:
         return None
     # Early on the average would mostly be the initialisation: let it forget faster.
     count = (state.step - state.skipped).astype(jnp.float32)
     decay = jnp.minimum(optimizer.ema_decay, (1.0 + count) / (10.0 + count))
+    decay = jnp.where(good, decay, 1.0)
     return jax.tree.map(
         lambda average, value: decay * average + (1.0 - decay) * value,
         state.ema,
