@@ -127,7 +127,8 @@ def _recipe(job, index, ills):
     config.mesh = {"data": 2 if jax.device_count() > 1 else 1, "fsdp": -1}
     config.total_steps = job["steps"]
     config.init_from = {name: f"{job['start']}:{name}" for name in config.model}
-    config.optim.name = "adamw"
+    # Losses are compared, and what else trained would only take longer to compile.
+    config.optim.update(name="adamw", trainable=(("retrieval/.*", True), (".*", False)))
     made = recipe.make(config)
     hooks = _hooks(job, index, ills)
     return recipe.run(made, config, Path(job["workdir"]), hooks=hooks)

@@ -29,6 +29,7 @@ def get_config(variant=""):
     config.streams = {"retrieve": {"source": "shapes_retrieve", "batch": 8}}
     config.objectives = {"contrastive": {"weight": 1.0, "stream": "retrieve"}}
     config.aligner_init, config.optim.warmup_steps = "fresh", 0
+    config.optim.trainable = (("retrieval/.*", True), (".*", False))
     config.log_every, config.total_steps, config.checkpoint_every = 1, 4, 2
     return miniature.started(config, Path("world/start"))
 """
