@@ -236,10 +236,11 @@ def test_every_optimiser_learns_but_from_what_is_no_number(name):
     assert all(jax.tree.leaves(same))
 
 
-def test_moments_are_written_where_they_lie():
+def test_moments_and_averages_are_written_where_they_lie():
     """Selected after the update, as optax's own Adam must be, they are copied first."""
     where = toy.layout(1)
-    state, optimizer = toy.fresh(where, optim.OptimConfig(learning_rate=1e-3))
+    config = optim.OptimConfig(learning_rate=1e-3, ema_decay=0.9)
+    state, optimizer = toy.fresh(where, config)
     batch = where.put_batch(next(toy.data()))
     sizes = {leaf.shape for leaf in jax.tree.leaves(state.params)}
 
