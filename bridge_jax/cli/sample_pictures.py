@@ -17,11 +17,12 @@ from bridge_jax.train import recipe as recipe_lib
 ROWS, EACH = 4, 2  # captions, and pictures of each
 
 
-def hook(config: Any, folder: Path) -> hooks.Pictures:
+def hook(config: Any, folder: Path, **choices: Any) -> hooks.Pictures:
     """Draws captions of the test split every `config.pictures_every` steps.
 
     The first column of a picture is the true scene. What guides the decoder is the
-    aligner where the model has one, otherwise mT5.
+    aligner where the model has one, otherwise mT5; `choices` are more of
+    `Model.generate`'s.
 
     Raises:
       BridgeError: the config's model cannot draw.
@@ -46,6 +47,7 @@ def hook(config: Any, folder: Path) -> hooks.Pictures:
             images_per_prompt=EACH,
             condition=condition,
             rewrite=False,
+            **choices,
         )
         rows = [
             np.stack([item.image, *drawing.images])

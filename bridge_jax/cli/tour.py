@@ -25,7 +25,9 @@ from bridge_jax.eval import ledger, records
 from bridge_jax.eval import options as options_lib
 from bridge_jax.eval import run as evaluation
 from bridge_jax.eval.pages import first_look, report, summary
+from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.model import Model
+from bridge_jax.models import build
 from bridge_jax.train import recipe as recipe_lib
 from bridge_jax.train import stage1, stage2
 
@@ -42,6 +44,7 @@ class Plan:
       pictures: how often stage 2 draws sample pictures.
       options: fields of `eval.options.Options`; three models are measured, so they
         are few.
+      scan: parts whose layers run as loops, in training and in all that is shown.
     """
 
     model: str
@@ -49,6 +52,7 @@ class Plan:
     stage2: str
     pictures: int
     options: Mapping[str, int]
+    scan: tuple[str, ...] = ()
 
 
 LIVE = Plan(
@@ -59,15 +63,13 @@ LIVE = Plan(
     options={"questions": 200, "prompts_per_tag": 4, "edits": 24, "scenes": 200},
 )
 FEW = ",total_steps=4,log_every=2,checkpoint_every=4,optim.warmup_steps=0"
-# Of so few steps most is compiling, which is less where layers are scanned.
-SCANNED = "".join(
-    f",model.{part}.scan=True" for part in ("aligner", "mt5", "dit", "vlm")
-)
 TINY = Plan(
     model="shapes-tiny",
-    stage1=f"{LIVE.stage1}{FEW},streams.main.batch=8,model.vlm.scan=True",
-    stage2=f"{LIVE.stage2}{FEW}{SCANNED}",
+    stage1=f"{LIVE.stage1}{FEW},streams.main.batch=8",
+    stage2=f"{LIVE.stage2}{FEW}",
     pictures=1,
+    # Of so few steps most is compiling, which is less where layers are scanned.
+    scan=("aligner", "mt5", "dit", "vlm"),
     # As many of each as the first look has, or sample pictures: their programs serve.
     options={
         "questions": 16,
@@ -94,14 +96,14 @@ def run(workdir: Path, plan: Plan = LIVE) -> dict[str, Any]:
 
     first, second = _configs(plan, workdir)
     heading(f"{plan.model} answers, draws, edits and finds")
-    shipped = bridge_jax.load(plan.model)
+    shipped = _scanned(bridge_jax.load(plan.model), plan.scan)
     if not (workdir / "first_look.png").is_file():
         options = options_lib.Options(**plan.options)
         first_look.save(shipped, workdir / "first_look.png", SPLIT, options)
     heading("stage 1: the language model learns to answer and to rewrite")
-    _train(stage1, first, workdir / "stage1")
+    _train(stage1, first, workdir / "stage1", plan)
     heading("stage 2: the aligner learns to guide the decoder, and to retrieve")
-    _train(stage2, second, workdir / "stage2")
+    _train(stage2, second, workdir / "stage2", plan)
     folders = {}
     for name, model in _models(shipped, first, second, workdir):
         heading(f"measuring the {name} model")
@@ -117,6 +119,10 @@ def run(workdir: Path, plan: Plan = LIVE) -> dict[str, Any]:
 def _configs(plan: Plan, workdir: Path) -> tuple[ConfigDict, ConfigDict]:
     """Both stages' configs, the second starting from the LLM that the first trains."""
     first, second = (resolve.resolve(s, ()) for s in (plan.stage1, plan.stage2))
+    for config in (first, second):
+        for part in set(config.model) & set(plan.scan):
+            with config.unlocked():
+                config.model[part].scan = True
     with second.unlocked():
         second.init_from = _without_vlm(second.init_from)
         second.init_from.vlm = f"{workdir / 'stage1' / recipe_lib.WEIGHTS}:vlm"
@@ -124,18 +130,31 @@ def _configs(plan: Plan, workdir: Path) -> tuple[ConfigDict, ConfigDict]:
     return first, second
 
 
+def _scanned(model: Model, parts: tuple[str, ...]) -> Model:
+    """The same model, the layers of these parts run as loops."""
+    if not parts:
+        return model
+    engine = model.engine
+    told = engine.bundle.description()
+    for part in parts:
+        told[part]["scan"] = True
+    engine = Engine(build.build(told), engine.processor, engine.layout, engine.limits)
+    return Model(engine, model.params)
+
+
 def _without_vlm(init_from: ConfigDict) -> ConfigDict:
     parts = {part: source for part, source in init_from.items()}
     return ConfigDict({p: s for p, s in parts.items() if p.split("/")[0] != "vlm"})
 
 
-def _train(stage: Any, config: ConfigDict, workdir: Path) -> None:
+def _train(stage: Any, config: ConfigDict, workdir: Path, plan: Plan) -> None:
     if (workdir / recipe_lib.WEIGHTS / weights_file.WEIGHTS).is_file():
         log.say(f"done before, in {workdir}")
         return
     hooks = ()
     if config.pictures_every:
-        hooks = (sample_pictures.hook(config, workdir / "pictures"),)
+        choices = {k: v for k, v in plan.options.items() if k == "steps"}
+        hooks = (sample_pictures.hook(config, workdir / "pictures", **choices),)
     stage.run(config, workdir, "auto", hooks)
 
 

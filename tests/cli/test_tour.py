@@ -41,7 +41,8 @@ def runs(monkeypatch):
     monkeypatch.setattr(tour.stage1, "run", train)
     monkeypatch.setattr(tour.stage2, "run", train)
     monkeypatch.setattr(tour, "_untrained", lambda *configs: UNTRAINED)
-    monkeypatch.setattr(sample_pictures, "hook", lambda config, folder: folder)
+    monkeypatch.setattr(tour, "_scanned", lambda model, parts: model)
+    monkeypatch.setattr(sample_pictures, "hook", lambda config, folder, **_: folder)
     return started
 
 
