@@ -22,6 +22,8 @@ os.environ.update(
     NPROC="32",
     XLA_FLAGS=f"--xla_force_host_platform_device_count=8 {_QUICK_TO_COMPILE}",
     JAX_DISABLE_MOST_OPTIMIZATIONS="1",
+    # Where operations were written, through a hundred frames of pytest, no test reads.
+    JAX_TRACEBACK_IN_LOCATIONS_LIMIT="0",
     BRIDGE_JAX_CACHE=_CACHE,
     # Most programs of tests are one operation, compiled in many files and processes.
     JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
