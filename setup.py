@@ -32,7 +32,7 @@ REQUIRES = [
     "tqdm>=4.66",
     "transformers>=5.0,<6",
     "xxhash>=3.5",
-    "zstandard>=0.23",  # files of compiled programs: by zlib each takes ten times as long
+    "zstandard>=0.23",  # compiled programs are kept by it, else by zlib, which is slow
 ]
 EXTRAS = {
     # The devices to run on; without one of these it is the CPU.

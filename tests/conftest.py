@@ -22,7 +22,7 @@ os.environ.update(
     NPROC="32",
     XLA_FLAGS=f"--xla_force_host_platform_device_count=8 {_QUICK_TO_COMPILE}",
     JAX_DISABLE_MOST_OPTIMIZATIONS="1",
-    # Where operations were written, through a hundred frames of pytest, no test reads.
+    # No test reads which lines, those of pytest among them, a program comes from.
     JAX_TRACEBACK_IN_LOCATIONS_LIMIT="0",
     BRIDGE_JAX_CACHE=_CACHE,
     # Most programs of tests are one operation, compiled in many files and processes.

@@ -97,13 +97,13 @@ def run(workdir: Path, plan: Plan = LIVE) -> dict[str, Any]:
     first, second = _configs(plan, workdir)
     heading(f"{plan.model} answers, draws, edits and finds")
     shipped = _scanned(bridge_jax.load(plan.model), plan.scan)
+    options = options_lib.Options(**plan.options)
     if not (workdir / "first_look.png").is_file():
-        options = options_lib.Options(**plan.options)
         first_look.save(shipped, workdir / "first_look.png", SPLIT, options)
     heading("stage 1: the language model learns to answer and to rewrite")
-    _train(stage1, first, workdir / "stage1", plan)
+    _train(stage1, first, workdir / "stage1", options)
     heading("stage 2: the aligner learns to guide the decoder, and to retrieve")
-    _train(stage2, second, workdir / "stage2", plan)
+    _train(stage2, second, workdir / "stage2", options)
     folders = {}
     for name, model in _models(shipped, first, second, workdir):
         heading(f"measuring the {name} model")
@@ -132,8 +132,6 @@ def _configs(plan: Plan, workdir: Path) -> tuple[ConfigDict, ConfigDict]:
 
 def _scanned(model: Model, parts: tuple[str, ...]) -> Model:
     """The same model, the layers of these parts run as loops."""
-    if not parts:
-        return model
     engine = model.engine
     told = engine.bundle.description()
     for part in parts:
@@ -147,14 +145,16 @@ def _without_vlm(init_from: ConfigDict) -> ConfigDict:
     return ConfigDict({p: s for p, s in parts.items() if p.split("/")[0] != "vlm"})
 
 
-def _train(stage: Any, config: ConfigDict, workdir: Path, plan: Plan) -> None:
+def _train(
+    stage: Any, config: ConfigDict, workdir: Path, options: options_lib.Options
+) -> None:
     if (workdir / recipe_lib.WEIGHTS / weights_file.WEIGHTS).is_file():
         log.say(f"done before, in {workdir}")
         return
     hooks = ()
     if config.pictures_every:
-        choices = {k: v for k, v in plan.options.items() if k == "steps"}
-        hooks = (sample_pictures.hook(config, workdir / "pictures", **choices),)
+        folder = workdir / "pictures"
+        hooks = (sample_pictures.hook(config, folder, **options.sampling),)
     stage.run(config, workdir, "auto", hooks)
 
 

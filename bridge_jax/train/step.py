@@ -210,7 +210,7 @@ def _averaged(
     # Early on the average would mostly be the initialisation: let it forget faster.
     count = (state.step - state.skipped).astype(jnp.float32)
     decay = jnp.minimum(optimizer.ema_decay, (1.0 + count) / (10.0 + count))
-    decay = jnp.where(good, decay, 1.0)
+    decay = jnp.where(good, decay, 1.0)  # a bad step has nothing to add
     return jax.tree.map(
         lambda average, value: decay * average + (1.0 - decay) * value,
         state.ema,

@@ -42,7 +42,9 @@ def runs(monkeypatch):
     monkeypatch.setattr(tour.stage2, "run", train)
     monkeypatch.setattr(tour, "_untrained", lambda *configs: UNTRAINED)
     monkeypatch.setattr(tour, "_scanned", lambda model, parts: model)
-    monkeypatch.setattr(sample_pictures, "hook", lambda config, folder, **_: folder)
+    monkeypatch.setattr(
+        sample_pictures, "hook", lambda *given, **more: (given[1:], more)
+    )
     return started
 
 
@@ -50,7 +52,8 @@ def test_the_whole_way(runs, tmp_path, capfd):
     metrics = tour.run(tmp_path, tour.TINY)
     assert [workdir.name for _, workdir, _, _ in runs] == ["stage1", "stage2"]
     assert {resume for _, _, resume, _ in runs} == {"auto"}
-    assert runs[1][3] == (tmp_path / "stage2" / "pictures",)
+    [(where, choices)] = runs[1][3]
+    assert where == (tmp_path / "stage2" / "pictures",) and choices["steps"] == 2
     for name, score in (("untrained", 0.0), ("trained", 1.0), ("shipped", 1.0)):
         for key in ("vqa/exact_match", "generation/queries/mean", "retrieval/t2i_r1"):
             assert metrics[f"{name}/{key}"] == score
@@ -69,6 +72,22 @@ def test_stage_two_starts_from_stage_one(tmp_path):
     assert {"mt5", "bert", "dit", "vae"} <= sources.keys()
     assert not any(part.startswith("vlm/") for part in sources)
     assert 0 < second.pictures_every < second.total_steps
+
+
+def scanned(parts):
+    return {name for name, part in parts.items() if part.get("scan")}
+
+
+def test_what_a_plan_scans_is_scanned_in_training_and_where_it_is_shown(tmp_path):
+    first, second = tour._configs(tour.TINY, tmp_path)
+    assert scanned(first.model) == {"vlm"}
+    assert scanned(second.model) == set(tour.TINY.scan)
+    assert not any(scanned(c.model) for c in tour._configs(tour.LIVE, tmp_path))
+    shipped = bridge_jax.load(tour.TINY.model)
+    shown = tour._scanned(shipped, tour.TINY.scan)
+    assert scanned(shown.engine.bundle.description()) == set(tour.TINY.scan)
+    assert not scanned(shipped.engine.bundle.description())
+    assert shown.params is shipped.params
 
 
 def test_a_second_run_does_what_is_left(runs, tmp_path, monkeypatch):
