@@ -190,12 +190,12 @@ class Decoder(nn.Module):
     def _decode(self, x, cos, sin, segments, cache):
         start = cache.start
         cache, mask = kv.reserve(cache, segments)
-        memories = []
-        for layer, keys, values in zip(
-            self.layers, cache.keys, cache.values, strict=True
-        ):
-            x, memory = layer(x, cos, sin, mask, (keys, values, start))
-            memories.append(memory)
+
+        def step(layer, x, memory):
+            return layer(x, cos, sin, mask, (*memory, start))
+
+        before = list(zip(cache.keys, cache.values, strict=True))
+        x, memories = stack.fold(step, self.layers, x, before)
         keys, values = zip(*memories, strict=True)
         return x, cache.replace(keys=keys, values=values)
 

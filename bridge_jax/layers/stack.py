@@ -4,6 +4,8 @@ Parameters are one subtree a layer ("layers_0", "layers_1", ...) whichever way a
 runs, so a checkpoint of one way runs the other. Scanned, the program stacks the layers'
 parameters as it starts: that costs a copy of the (sharded) kernels in the dtype of
 compute, and a program of 80 layers is as small, and compiles as fast, as one of few.
+One after another they need no copy; a layer of each kind is traced then, too, and the
+rest are written out from it, which leaves only the compiler more to do.
 """
 
 import functools
@@ -94,8 +96,9 @@ def fold(
         are cut into as few different blocks as can be.
       dtype: of compute; kernels are cast to it before they are stacked, as `Dense`
         would cast them.
-      rngs: keys for scanned layers, each of which gets its own; layers that run one
-        after another draw from their module's.
+      rngs: keys, of which each layer gets its own, the same whichever way they run;
+        where variables are mutable (to capture what happens in layers, for instance),
+        nothing is scanned and layers draw from their module's.
 
     Returns:
       The last x and the outputs: stacked where scanned, else listed.
@@ -107,11 +110,13 @@ def fold(
         return x, inputs if inputs is not None else []
     if layers[0].is_initializing() and outline.is_wanted():
         return _one_of_each_kind(step, layers, x, inputs)
-    if not scan or layers[0].is_initializing():
-        return _one_after_another(step, layers, x, inputs)
+    if layers[0].scope.mutable:
+        return _as_it_stands(step, layers, x, inputs)
+    keys = _split(rngs or {}, len(layers))
+    if not scan:
+        return _one_after_another(step, layers, x, inputs, keys)
     modules, params = zip(*map(_unbound, layers), strict=True)
     params = [_cast_kernels(one, dtype_of(dtype)) for one in params]
-    keys = _split(rngs or {}, len(layers))
     kinds = [
         (_kind(module), jax.tree.structure(one))
         for module, one in zip(modules, params, strict=True)
@@ -162,12 +167,49 @@ def _period(kinds: Sequence[Any]) -> int:
     raise ValueError("no kinds")
 
 
-def _one_after_another(step: Step, layers, x, inputs):
+def _one_after_another(step: Step, layers, x, inputs, keys):
+    call = _once_a_kind(step)
+    outputs = []
+    for i, layer in enumerate(layers):
+        x, output = call(layer, x, None if inputs is None else inputs[i], keys[i])
+        outputs.append(output)
+    return x, outputs
+
+
+def _as_it_stands(step: Step, layers, x, inputs):
+    """One after another, too, where something is kept of what happens in a layer."""
     outputs = []
     for i, layer in enumerate(layers):
         x, output = step(layer, x, None if inputs is None else inputs[i])
         outputs.append(output)
     return x, outputs
+
+
+def _once_a_kind(step: Step) -> Callable[..., tuple[Any, Any]]:
+    """`step` of a layer, of which each kind is traced once and then only repeated.
+
+    Repeated in place: the program is that of layers traced one by one. Run eagerly,
+    every layer runs, as whoever does that wants to see it.
+    """
+    traced: list[tuple[Any, Callable[..., tuple[Any, Any]]]] = []
+
+    def call(layer, x, entry, key):
+        module, params = _unbound(layer)
+        if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(x)):
+            return _alone(step, module, params, x, entry, key)
+        kind = _kind(module)
+        repeat = next((known for other, known in traced if other == kind), None)
+        if repeat is None:
+            repeat = jax.jit(functools.partial(_alone, step, module), inline=True)
+            traced.append((kind, repeat))
+        with jax.named_scope(layer.name):  # which profiles and the HLO show
+            return repeat(params, x, entry, key)
+
+    return call
+
+
+def _alone(step: Step, module: nn.Module, params, x, entry, key):
+    return step(functools.partial(module.apply, {"params": params}, rngs=key), x, entry)
 
 
 def _one_of_each_kind(step: Step, layers, x, inputs):
@@ -200,8 +242,7 @@ def _body(step: Step, modules, x, given):
     params, keys, entry = given
     output = None
     for module, own, key in zip(modules, params, keys, strict=True):
-        layer = functools.partial(module.apply, {"params": own}, rngs=key)
-        x, output = step(layer, x, entry)
+        x, output = _alone(step, module, own, x, entry, key)
     return x, output
 
 

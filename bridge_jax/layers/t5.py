@@ -223,7 +223,7 @@ class Stack(nn.Module):
 
         c = self.config
         rngs = {}
-        if c.scan and c.dropout and not deterministic:
+        if c.dropout and not deterministic:
             rngs = {"dropout": self.make_rng("dropout")}
         x, _ = stack.fold(step, self.layers, x, scan=c.scan, dtype=c.dtype, rngs=rngs)
         return self.drop(self.final_norm(x), deterministic=deterministic)

@@ -1,5 +1,6 @@
 """Scores over a vocabulary: in float32, with gradients at the speed of the weights."""
 
+import equations
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,18 +45,10 @@ def test_in_half_precision_no_product_is_one_of_float32():
         assert error < 2e-2 * np.abs(wanted).max()
     products = [
         [str(one.aval.dtype) for one in equation.invars]
-        for equation in _all(program.jaxpr)
+        for equation in equations.everywhere(program)
         if equation.primitive.name == "dot_general"
     ]
     assert products == [["bfloat16", "bfloat16"]] * 3
-
-
-def _all(jaxpr):
-    for equation in jaxpr.eqns:
-        yield equation
-        for value in equation.params.values():
-            if isinstance(value, jax.extend.core.ClosedJaxpr):
-                yield from _all(value.jaxpr)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+import equations
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -56,7 +57,7 @@ def loss(module, inputs, params):
 def products(module, inputs, params) -> int:
     """Matrix products in the program of a gradient, loop bodies counted once."""
     gradient = jax.grad(functools.partial(loss, module, inputs))
-    return str(jax.make_jaxpr(gradient)(params)).count("dot_general")
+    return equations.count(jax.make_jaxpr(gradient)(params), "dot_general")
 
 
 @pytest.mark.parametrize(
@@ -191,6 +192,7 @@ class Add(nn.Module):
 class Adds(nn.Module):
     kinds: tuple[bool, ...]
     given: bool = False
+    scan: bool = True
 
     def setup(self):
         self.layers = [Add(kind) for kind in self.kinds]
@@ -202,17 +204,58 @@ class Adds(nn.Module):
 
         inputs = jnp.ones(len(self.kinds)) if self.given else None
         rngs = {"dropout": self.make_rng("dropout")} if self.has_rng("dropout") else {}
-        return stack.fold(step, self.layers, x, inputs, scan=True, rngs=rngs)
+        return stack.fold(step, self.layers, x, inputs, scan=self.scan, rngs=rngs)
 
 
-def test_each_scanned_layer_draws_its_own():
-    module = Adds((False,) * 3)
-    params = parameters(module, {"x": jnp.ones(1)})
-    zero = jax.tree.map(jnp.zeros_like, params)
+def test_each_layer_draws_its_own_whichever_way_they_run():
+    params = parameters(Adds((False,) * 3), {"x": jnp.ones(1)})
+    zero = {"params": jax.tree.map(jnp.zeros_like, params)}
     rngs = {"dropout": jax.random.key(0)}
-    _, outputs = module.apply({"params": zero}, jnp.ones(1), rngs=rngs)
-    factors = outputs[1:] / outputs[:-1]
-    assert len({float(f) for f in [outputs[0, 0], *factors[:, 0]]}) == 3
+    drawn = []
+    for scan in (True, False):
+        apply = functools.partial(Adds((False,) * 3, scan=scan).apply, rngs=rngs)
+        for run in (apply, jax.jit(apply)):
+            _, outputs = run(zero, jnp.ones(1))
+            drawn.append(np.ravel(jax.device_get(outputs)))
+    factors = drawn[0] / np.append(1, drawn[0][:-1])
+    assert len(set(factors.tolist())) == 3
+    for other in drawn[1:]:
+        np.testing.assert_allclose(drawn[0], other, rtol=1e-6)
+
+
+def test_a_layer_of_each_kind_is_traced_and_written_out_for_all():
+    module = Adds((False, True, False, False, True), scan=False)
+    params = {"params": parameters(module, {"x": jnp.ones(1)})}
+    wanted, outputs = module.apply(params, jnp.ones(1))
+    called = []
+
+    def count(call, arguments, keywords, context):
+        called.append(type(context.module))
+        return call(*arguments, **keywords)
+
+    with nn.intercept_methods(count):
+        traced = jax.jit(module.apply).trace(params, jnp.ones(1))
+        assert called.count(Add) == 2
+        module.apply(params, jnp.ones(1))
+        assert called.count(Add) == 2 + 5  # eagerly, each runs
+    assert [str(one.primitive) for one in traced.jaxpr.eqns] == ["add"] * 5
+    lowered = traced.lower()
+    named = lowered.as_text(debug_info=True)
+    assert all(f"layers_{i}/" in named for i in range(5))
+    found, again = lowered.compile()(params, jnp.ones(1))
+    np.testing.assert_array_equal(wanted, found)
+    np.testing.assert_array_equal(outputs, again)
+
+
+@pytest.mark.parametrize("scan", [False, True])
+def test_what_happens_in_every_layer_can_be_captured(scan):
+    module = Adds((False,) * 3, scan=scan)
+    params = {"params": parameters(module, {"x": jnp.ones(1)})}
+    capture = functools.partial(module.apply, capture_intermediates=True)
+    (_, outputs), kept = jax.jit(capture)(params, jnp.ones(1))
+    for i, output in enumerate(outputs):
+        (one,) = kept["intermediates"][f"layers_{i}"]["__call__"]
+        np.testing.assert_array_equal(one, output)
 
 
 @pytest.mark.parametrize("given", [False, True])
@@ -241,6 +284,7 @@ def test_dots_keep_what_attention_of_a_gpu_gives(monkeypatch):
         )
         params = parameters(module, inputs)
         gradient = jax.grad(functools.partial(loss, module, inputs))
-        program = str(jax.make_jaxpr(gradient)(params))
-        calls[policy] = program.count("dot_product_attention_fwd_wrapper[")
+        program = jax.make_jaxpr(gradient)(params)
+        name = "dot_product_attention_fwd_wrapper"
+        calls[policy] = equations.count(program, name)
     assert calls["full"] == 2 * calls["dots"] > 0

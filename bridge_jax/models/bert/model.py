@@ -140,7 +140,7 @@ class Encoder(nn.Module):
 
         c = self.config
         rngs = {}
-        if c.scan and c.dropout and not deterministic:
+        if c.dropout and not deterministic:
             rngs = {"dropout": self.make_rng("dropout")}
         return stack.fold(step, self.layers, x, scan=c.scan, dtype=c.dtype, rngs=rngs)[
             0
