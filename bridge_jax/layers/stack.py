@@ -110,10 +110,8 @@ def fold(
         return x, inputs if inputs is not None else []
     if layers[0].is_initializing() and outline.is_wanted():
         return _one_of_each_kind(step, layers, x, inputs)
-    if layers[0].scope.mutable:
-        return _as_it_stands(step, layers, x, inputs)
     keys = _split(rngs or {}, len(layers))
-    if not scan:
+    if not scan or layers[0].scope.mutable:
         return _one_after_another(step, layers, x, inputs, keys)
     modules, params = zip(*map(_unbound, layers), strict=True)
     params = [_cast_kernels(one, dtype_of(dtype)) for one in params]
@@ -168,7 +166,8 @@ def _period(kinds: Sequence[Any]) -> int:
 
 
 def _one_after_another(step: Step, layers, x, inputs, keys):
-    call = _once_a_kind(step)
+    # What is made or kept in a layer, its own scope must see.
+    call = _as_it_is(step) if layers[0].scope.mutable else _once_a_kind(step)
     outputs = []
     for i, layer in enumerate(layers):
         x, output = call(layer, x, None if inputs is None else inputs[i], keys[i])
@@ -176,13 +175,8 @@ def _one_after_another(step: Step, layers, x, inputs, keys):
     return x, outputs
 
 
-def _as_it_stands(step: Step, layers, x, inputs):
-    """One after another, too, where something is kept of what happens in a layer."""
-    outputs = []
-    for i, layer in enumerate(layers):
-        x, output = step(layer, x, None if inputs is None else inputs[i])
-        outputs.append(output)
-    return x, outputs
+def _as_it_is(step: Step) -> Callable[..., tuple[Any, Any]]:
+    return lambda layer, x, entry, _: step(layer, x, entry)
 
 
 def _once_a_kind(step: Step) -> Callable[..., tuple[Any, Any]]:
