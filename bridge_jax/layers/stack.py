@@ -8,13 +8,15 @@ One after another they need no copy; a layer of each kind is traced then, too, a
 rest are written out from it, which leaves only the compiler more to do.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.errors import FlaxError
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import dtype as dtype_of
@@ -166,17 +168,12 @@ def _period(kinds: Sequence[Any]) -> int:
 
 
 def _one_after_another(step: Step, layers, x, inputs, keys):
-    # What is made or kept in a layer, its own scope must see.
-    call = _as_it_is(step) if layers[0].scope.mutable else _once_a_kind(step)
+    call = _once_a_kind(step)
     outputs = []
     for i, layer in enumerate(layers):
         x, output = call(layer, x, None if inputs is None else inputs[i], keys[i])
         outputs.append(output)
     return x, outputs
-
-
-def _as_it_is(step: Step) -> Callable[..., tuple[Any, Any]]:
-    return lambda layer, x, entry, _: step(layer, x, entry)
 
 
 def _once_a_kind(step: Step) -> Callable[..., tuple[Any, Any]]:
@@ -188,18 +185,32 @@ def _once_a_kind(step: Step) -> Callable[..., tuple[Any, Any]]:
     traced: list[tuple[Any, Callable[..., tuple[Any, Any]]]] = []
 
     def call(layer, x, entry, key):
+        if layer.scope.mutable:  # what is made or kept, its own scope must see
+            return step(layer, x, entry)
         module, params = _unbound(layer)
         if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(x)):
-            return _alone(step, module, params, x, entry, key)
+            with _within(layer):
+                return _alone(step, module, params, x, entry, key)
         kind = _kind(module)
         repeat = next((known for other, known in traced if other == kind), None)
         if repeat is None:
             repeat = jax.jit(functools.partial(_alone, step, module), inline=True)
             traced.append((kind, repeat))
-        with jax.named_scope(layer.name):  # which profiles and the HLO show
+        with _within(layer):
             return repeat(params, x, entry, key)
 
     return call
+
+
+@contextlib.contextmanager
+def _within(layer: nn.Module) -> Iterator[None]:
+    """Profiles, the HLO and errors tell which layer it is."""
+    try:
+        with jax.named_scope(layer.name):
+            yield
+    except FlaxError as error:
+        error.add_note(f"in {layer.scope.path_text}")
+        raise
 
 
 def _alone(step: Step, module: nn.Module, params, x, entry, key):
@@ -242,7 +253,7 @@ def _body(step: Step, modules, x, given):
 
 def _unbound(layer: nn.Module) -> tuple[nn.Module, Any]:
     module, variables = layer.unbind()
-    return module, variables["params"]
+    return module, variables.get("params", {})
 
 
 def _kind(module: nn.Module) -> Any:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import miniature
 import numpy as np
 import pytest
+from flax.errors import FlaxError
 from jax._src.cudnn import fused_attention_stablehlo as cudnn
 
 from bridge_jax.core import hardware
@@ -256,6 +257,17 @@ def test_what_happens_in_every_layer_can_be_captured(scan):
     for i, output in enumerate(outputs):
         (one,) = kept["intermediates"][f"layers_{i}"]["__call__"]
         np.testing.assert_array_equal(one, output)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"own": np.ones(2, np.float32)}])
+def test_a_layer_with_wrong_parameters_is_named(wrong):
+    module = Adds((False,) * 3, scan=False)
+    params = dict(parameters(module, {"x": jnp.ones(1)}), layers_1=wrong)
+    for run in (module.apply, jax.jit(module.apply)):
+        with pytest.raises(FlaxError, match="own") as caught:
+            run({"params": params}, jnp.ones(1))
+        named = [note for note in caught.value.__notes__ if note.startswith("in ")]
+        assert named == ["in /layers_1"]
 
 
 @pytest.mark.parametrize("given", [False, True])
