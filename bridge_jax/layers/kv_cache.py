@@ -5,7 +5,7 @@ once; padding takes slots too and is kept out by `valid`, so rows of different l
 may be padded on either side.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import flax.struct
@@ -121,9 +121,33 @@ def write(
     memory: Float[Array, "B K S D"], new: Float[Array, "B K T D"], start: Int[Array, ""]
 ) -> Float[Array, "B K S D"]:
     """Put [B, K, T, D] into the slots of [B, K, S, D] that begin at `start`."""
-    return jax.lax.dynamic_update_slice(
-        memory, new.astype(memory.dtype), (0, 0, start, 0)
-    )
+    new = new.astype(memory.dtype)
+    if memory.shape[0] == 1:  # see `folded`
+        return jax.lax.dynamic_update_slice(memory[0], new[0], (0, start, 0))[None]
+    return jax.lax.dynamic_update_slice(memory, new, (0, 0, start, 0))
+
+
+def folded(cache: KVCache) -> KVCache:
+    """The cache as a loop carries it: a single row's layers are [K, S, D].
+
+    Products drop axes of length one. Where the loop has them, XLA on CPU writes each
+    layer twice, for the products and for the next turn, and copies it whole to do so.
+    """
+    if cache.valid.shape[0] != 1:
+        return cache
+    return _each_layer(lambda one: one[0], cache)
+
+
+def unfolded(carried: KVCache) -> KVCache:
+    """What `folded` was given."""
+    if carried.valid.shape[0] != 1:
+        return carried
+    return _each_layer(lambda one: one[None], carried)
+
+
+def _each_layer(change: Callable[[jax.Array], jax.Array], cache: KVCache) -> KVCache:
+    keys, values = (tuple(map(change, held)) for held in (cache.keys, cache.values))
+    return cache.replace(keys=keys, values=values)
 
 
 def admit(ring: RingCache, rows: Int[Array, " N"], new: KVCache) -> RingCache:

@@ -205,7 +205,8 @@ def _written(bundle, params, batch, shared, slots, greedy, told) -> dict[str, An
         return (turn < shared["limit"]) & ~done.all()
 
     def advance(state: tuple) -> tuple:
-        turn, written, last, done, cache, seen = state
+        turn, written, last, done, carried, seen = state
+        cache = kv.unfolded(carried)
         hidden, out = bundle.apply(
             "vlm",
             params,
@@ -222,8 +223,8 @@ def _written(bundle, params, batch, shared, slots, greedy, told) -> dict[str, An
             )
             for name in written
         }
-        seen = choosing.remember(seen, token)
-        return turn + 1, written, token, done | ended(token, stops), out["cache"], seen
+        done, cache = done | ended(token, stops), kv.folded(out["cache"])
+        return turn + 1, written, token, done, cache, choosing.remember(seen, token)
 
     fields = dict(batch["vlm"])
     fields["positions"] = jnp.moveaxis(fields["positions"], 1, 0)
@@ -242,10 +243,9 @@ def _written(bundle, params, batch, shared, slots, greedy, told) -> dict[str, An
     if told:
         room |= choosing.untold(rows, slots, config.vocab_size)
     written = {name: jnp.asarray(room[name]).at[:, 0].set(said[name]) for name in room}
+    done, cache = ended(first, stops), kv.folded(out["cache"])
     seen = choosing.remember(seen, first)
-    start = (
-        jnp.int32(1), written, first, ended(first, stops), out["cache"], seen,
-    )  # fmt: skip
+    start = jnp.int32(1), written, first, done, cache, seen
     return jax.lax.while_loop(unfinished, advance, start)[1]
 
 

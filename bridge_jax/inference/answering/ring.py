@@ -188,7 +188,7 @@ def advance(
             state["last"][:, None],
             positions,
             (~done)[:, None].astype(jnp.int32),
-            cache=state["cache"],
+            cache=kv.unfolded(state["cache"]),
         )
         said = _said(bundle, params, state, state, hidden, turn)
         token = said["tokens"] = jnp.where(done, stops[0], said["tokens"])
@@ -197,7 +197,7 @@ def advance(
         at = jnp.where(done, places, turn % places)
         moved = (~done).astype(jnp.int32)
         after = state | {
-            "cache": out["cache"],
+            "cache": kv.folded(out["cache"]),
             "last": token,
             "position": state["position"] + moved,
             "turn": turn + moved,
@@ -211,7 +211,9 @@ def advance(
             after["seen"] = choosing.remember(state["seen"], token)
         return step + 1, after
 
-    return jax.lax.while_loop(unfinished, one, (jnp.int32(0), state))[1]
+    carried = state | {"cache": kv.folded(state["cache"])}
+    after = jax.lax.while_loop(unfinished, one, (jnp.int32(0), carried))[1]
+    return after | {"cache": kv.unfolded(after["cache"])}
 
 
 def _said(bundle, params, state, rows, hidden, turn) -> dict[str, jax.Array]:
