@@ -25,12 +25,13 @@ def merge_heads(x: Float[Array, "B H T D"]) -> Float[Array, "B T HD"]:
 
 def attend(
     q: Float[Array, "B H T D"],
-    k: Float[Array, "B K S D"],
+    k: Float[Array, "B K S D"] | Float[Array, "B K D S"],
     v: Float[Array, "B K S D"],
     *,
     mask: Bool[Array, "#B #H #T #S"] | None = None,
     bias: Float[Array, "#B #H #T #S"] | None = None,
     scale: float | None = None,
+    turned: bool = False,
 ) -> Float[Array, "B H T D"]:
     """softmax(q k^T * scale + bias) v with the softmax in float32.
 
@@ -42,6 +43,7 @@ def attend(
         float do in the references.
       bias: float, broadcastable [B, H, T, S].
       scale: multiplies the scores; D**-0.5 when None.
+      turned: k is [B, K, D, S], as a cache keeps it.
 
     Returns:
       [B, H, T, D] in q's dtype.
@@ -52,8 +54,9 @@ def attend(
     if groups > 1:
         # The query heads of one key/value head become extra query rows: no copies.
         q = q.reshape(batch, k.shape[1], groups * length, width)
-    scores = jnp.einsum("bhtd,bhsd->bhts", q, k, preferred_element_type=jnp.float32)
-    scores = scores.reshape(batch, heads, length, k.shape[2])
+    product = "bhtd,bhds->bhts" if turned else "bhtd,bhsd->bhts"
+    scores = jnp.einsum(product, q, k, preferred_element_type=jnp.float32)
+    scores = scores.reshape(batch, heads, length, v.shape[2])
     if scale != 1.0:
         scores = scores * scale
     if bias is not None:
@@ -62,6 +65,6 @@ def attend(
         scores = jnp.where(mask, scores, jnp.finfo(jnp.float32).min)
     weights = jax.nn.softmax(scores, axis=-1).astype(v.dtype)
     if groups > 1:
-        weights = weights.reshape(batch, k.shape[1], groups * length, k.shape[2])
+        weights = weights.reshape(batch, k.shape[1], groups * length, v.shape[2])
     out = jnp.einsum("bhts,bhsd->bhtd", weights, v)
     return out.reshape(batch, heads, length, v.shape[-1])

@@ -77,12 +77,12 @@ class Attention(nn.Module):
         q = rope.apply_half(attention.split_heads(query(x), config.heads), cos, sin)
         k = rope.apply_half(attention.split_heads(key(x), config.kv_heads), cos, sin)
         v = attention.split_heads(value(x), config.kv_heads)
-        kernel = config.attention
-        if memory is not None:
-            keys, values, start = memory
-            k, v = kv.write(keys, k, start), kv.write(values, v, start)
-            memory, kernel = (k, v), "xla"
-        x = packed.attend(q, k, v, mask, causal=True, kernel=kernel)
+        if memory is None:
+            x = packed.attend(q, k, v, mask, causal=True, kernel=config.attention)
+        else:
+            *layer, start = memory
+            memory = kv.write(tuple(layer), (k, v), start)
+            x = attention.attend(q, *memory, mask=mask, turned=True)
         x = attention.merge_heads(x)
         return _dense(config, config.hidden_size, ("heads", "embed"), "out")(x), memory
 

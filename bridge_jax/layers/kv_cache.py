@@ -3,10 +3,13 @@
 B rows, K key/value heads, S slots, D head width. Slots fill from 0 in every row at
 once; padding takes slots too and is kept out by `valid`, so rows of different lengths
 may be padded on either side.
+
+Keys are kept turned, [D, S] a head: so one turn's product with a few queries reads them
+in order, on a CPU in less than half the time.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import flax.struct
 import jax
@@ -16,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Array, dtype
 
-Layer = Float[Array, "K P D"]  # keys or values of one row
+Keys, Values = Float[Array, "K D P"], Float[Array, "K P D"]  # of a row, in one layer
 
 
 class Sizes(Protocol):
@@ -32,7 +35,7 @@ class Sizes(Protocol):
 class KVCache:
     """What the decoder remembers of the tokens so far."""
 
-    keys: tuple[jax.Array, ...]  # per layer [B, K, S, D], rotated
+    keys: tuple[jax.Array, ...]  # per layer [B, K, D, S], rotated
     values: tuple[jax.Array, ...]  # per layer [B, K, S, D]
     valid: jax.Array  # bool [B, S], True for real tokens
     length: jax.Array  # int32 [], slots written
@@ -74,16 +77,15 @@ def empty(
 
     A write beyond the capacity would overwrite the last slots: the caller counts.
     """
-    shape = (batch, config.kv_heads, capacity, config.head_dim)
+    heads, width = (batch, config.kv_heads), config.head_dim
 
-    def zeros():
-        return tuple(
-            jnp.zeros(shape, dtype(config.dtype)) for _ in range(config.layers)
-        )
+    def zeros(*shape: int) -> tuple[jax.Array, ...]:
+        form = dtype(config.dtype)
+        return tuple(jnp.zeros(heads + shape, form) for _ in range(config.layers))
 
     return kind(
-        keys=zeros(),
-        values=zeros(),
+        keys=zeros(width, capacity),
+        values=zeros(capacity, width),
         valid=jnp.zeros((batch, capacity), bool),
         length=jnp.zeros((), jnp.int32),
     )
@@ -118,36 +120,49 @@ def reserve(
 
 
 def write(
-    memory: Float[Array, "B K S D"], new: Float[Array, "B K T D"], start: Int[Array, ""]
-) -> Float[Array, "B K S D"]:
-    """Put [B, K, T, D] into the slots of [B, K, S, D] that begin at `start`."""
+    memory: tuple[Float[Array, "B K D S"], Float[Array, "B K S D"]],
+    new: tuple[Float[Array, "B K T D"], Float[Array, "B K T D"]],
+    start: Int[Array, ""],
+) -> tuple[Float[Array, "B K D S"], Float[Array, "B K S D"]]:
+    """A layer's memory with the keys and values of T tokens in it, from `start` on."""
+    turned = jnp.swapaxes(new[0], 2, 3)
+    return _put(memory[0], turned, start, 3), _put(memory[1], new[1], start, 2)
+
+
+def _put(memory: jax.Array, new: jax.Array, start: jax.Array, axis: int) -> jax.Array:
+    update = jax.lax.dynamic_update_slice_in_dim
     new = new.astype(memory.dtype)
     if memory.shape[0] == 1:  # see `folded`
-        return jax.lax.dynamic_update_slice(memory[0], new[0], (0, start, 0))[None]
-    return jax.lax.dynamic_update_slice(memory, new, (0, 0, start, 0))
+        return update(memory[0], new[0], start, axis - 1)[None]
+    return update(memory, new, start, axis)
 
 
 def folded(cache: KVCache) -> KVCache:
-    """The cache as a loop carries it: a single row's layers are [K, S, D].
+    """The cache as a loop carries it: a single row's layers are without their B.
 
     Products drop axes of length one. Where the loop has them, XLA on CPU writes each
     layer twice, for the products and for the next turn, and copies it whole to do so.
     """
     if cache.valid.shape[0] != 1:
         return cache
-    return _each_layer(lambda one: one[0], cache)
+    return _each(lambda _, one: one[0], cache)
 
 
 def unfolded(carried: KVCache) -> KVCache:
     """What `folded` was given."""
     if carried.valid.shape[0] != 1:
         return carried
-    return _each_layer(lambda one: one[None], carried)
+    return _each(lambda _, one: one[None], carried)
 
 
-def _each_layer(change: Callable[[jax.Array], jax.Array], cache: KVCache) -> KVCache:
-    keys, values = (tuple(map(change, held)) for held in (cache.keys, cache.values))
-    return cache.replace(keys=keys, values=values)
+def _each(change: Callable[..., jax.Array], cache: KVCache, *others: Any) -> KVCache:
+    """`change(axis of slots, layer, ...)` of all keys and values."""
+    keys = zip(cache.keys, *(one.keys for one in others), strict=True)
+    values = zip(cache.values, *(one.values for one in others), strict=True)
+    return cache.replace(
+        keys=tuple(change(-1, *layer) for layer in keys),
+        values=tuple(change(-2, *layer) for layer in values),
+    )
 
 
 def admit(ring: RingCache, rows: Int[Array, " N"], new: KVCache) -> RingCache:
@@ -159,24 +174,21 @@ def admit(ring: RingCache, rows: Int[Array, " N"], new: KVCache) -> RingCache:
     """
     steps, capacity = new.valid.shape[1], ring.valid.shape[1]
     slots = (ring.length - steps + jnp.arange(steps)) % capacity
-    place = rows[:, None], slots[None]
+    rows = rows[:, None]
 
-    def put(old: jax.Array, prompt: jax.Array) -> jax.Array:
-        return old.at[place[0], :, place[1]].set(
-            jnp.moveaxis(prompt, 1, 2), mode="drop"
-        )
+    def put(axis: int, old: jax.Array, prompt: jax.Array) -> jax.Array:
+        between = (slice(None),) * (old.ndim + axis - 1)
+        prompt = jnp.moveaxis(prompt, axis, 1)
+        return old.at[rows, *between, slots[None]].set(prompt, mode="drop")
 
     valid = ring.valid.at[rows].set(False, mode="drop")
-    return ring.replace(
-        keys=tuple(map(put, ring.keys, new.keys)),
-        values=tuple(map(put, ring.values, new.values)),
-        valid=valid.at[place].set(new.valid, mode="drop"),
-    )
+    valid = valid.at[rows, slots[None]].set(new.valid, mode="drop")
+    return _each(put, ring, new).replace(valid=valid)
 
 
 def resume(
-    keys: Sequence[jax.Array],
-    values: Sequence[jax.Array],
+    keys: Sequence[Keys],
+    values: Sequence[Values],
     count: Int[Array, ""],
     batch: int,
     room: int,
@@ -184,51 +196,47 @@ def resume(
     """A cache that goes on from what another held, the same in each row.
 
     Args:
-      keys, values: per layer [K, P, D], of the first P slots.
+      keys, values: per layer, of the first P slots.
       count: int32 [], how many of these are real; the others are padding after them.
       room: slots for what follows.
     """
-    size = keys[0].shape[1]
+    size = values[0].shape[1]
 
-    def put(one: jax.Array) -> jax.Array:
-        wide = jnp.pad(one, ((0, 0), (0, room), (0, 0)))
+    def put(axis: int, one: jax.Array) -> jax.Array:
+        widths = [(0, 0)] * one.ndim
+        widths[axis] = (0, room)
+        wide = jnp.pad(one, widths)
         return jnp.broadcast_to(wide[None], (batch, *wide.shape))
 
-    valid = jnp.arange(size + room) < count
-    return KVCache(
-        keys=tuple(map(put, keys)),
-        values=tuple(map(put, values)),
-        valid=jnp.broadcast_to(valid[None], (batch, size + room)),
-        length=jnp.asarray(size, jnp.int32),
-    )
+    valid = jnp.broadcast_to(jnp.arange(size + room) < count, (batch, size + room))
+    kept = KVCache(tuple(keys), tuple(values), valid, jnp.asarray(size, jnp.int32))
+    return _each(put, kept)
 
 
 def packed(cache: KVCache, most: int) -> KVCache:
     """The last `most` slots, all written, once padding has moved to the left."""
     order = jnp.argsort(cache.valid, axis=1, stable=True)[:, -most:]
 
-    def move(one: jax.Array) -> jax.Array:
-        return jnp.take_along_axis(one, order[:, None, :, None], axis=2)
+    def move(axis: int, one: jax.Array) -> jax.Array:
+        return jnp.take_along_axis(one, jnp.expand_dims(order, (1, -3 - axis)), axis)
 
-    return cache.replace(
-        keys=tuple(map(move, cache.keys)),
-        values=tuple(map(move, cache.values)),
-        valid=jnp.take_along_axis(cache.valid, order, axis=1),
-    )
+    valid = jnp.take_along_axis(cache.valid, order, axis=1)
+    return _each(move, cache).replace(valid=valid)
 
 
 def taken(
     ring: RingCache, row: Int[Array, ""], size: int
-) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
-    """Keys and values [K, size, D] a layer of a row's tokens in order, then padding."""
+) -> tuple[tuple[Keys, ...], tuple[Values, ...]]:
+    """Keys and values a layer of a row's `size` tokens in order, then padding."""
     capacity = ring.valid.shape[1]
     aged = (ring.length + jnp.arange(capacity)) % capacity  # the oldest first
     slots = aged[jnp.argsort(~ring.valid[row][aged], stable=True)[:size]]
 
-    def pick(one: jax.Array) -> jax.Array:
-        return jnp.take(jnp.take(one, row, axis=0), slots, axis=1)
+    def pick(axis: int, one: jax.Array) -> jax.Array:
+        return jnp.take(jnp.take(one, row, axis=0), slots, axis)
 
-    return tuple(map(pick, ring.keys)), tuple(map(pick, ring.values))
+    picked = _each(pick, ring)
+    return picked.keys, picked.values
 
 
 def next_positions(

@@ -16,12 +16,11 @@ K, S, D = 2, 40, 8
 
 @pytest.fixture(params=[1, 3])
 def cache(request):
-    shape = (request.param, K, S, D)
-    draw = rng.Streams(0, 0)
+    rows, draw = request.param, rng.Streams(0, 0)
     return kv.KVCache(
-        keys=(jax.random.normal(draw["keys"], shape),),
-        values=(jax.random.normal(draw["values"], shape),),
-        valid=jnp.ones(shape[:1] + (S,), bool),
+        keys=(jax.random.normal(draw["keys"], (rows, K, D, S)),),
+        values=(jax.random.normal(draw["values"], (rows, K, S, D)),),
+        valid=jnp.ones((rows, S), bool),
         length=jnp.int32(S - 9),
     )
 
@@ -32,9 +31,9 @@ def _turns(carry):
     def turn(_, state):
         x, cache = state
         cache = kv.unfolded(cache) if carry is kv.folded else cache
-        keys = kv.write(cache.keys[0], x, cache.start)
-        values = kv.write(cache.values[0], jnp.sin(x), cache.start)
-        x = attention.attend(x, keys, values)
+        layer = cache.keys[0], cache.values[0]
+        keys, values = kv.write(layer, (x, jnp.sin(x)), cache.start)
+        x = attention.attend(x, keys, values, turned=True)
         after = cache.replace(keys=(keys,), values=(values,), length=cache.length + 1)
         return x, carry(after)
 
@@ -48,7 +47,7 @@ def _turns(carry):
 def _copies(program, *arguments):
     """Copies of a whole layer, by their operands, in the loop's body."""
     text = program.lower(*arguments).compile().as_text()
-    shape = rf"f32\[(1,)?{K},{S},{D}\]"
+    shape = rf"f32\[(1,)?{K},({S},{D}|{D},{S})\]"
     return len(re.findall(rf"= {shape}\S* copy\(", text))
 
 
@@ -61,10 +60,8 @@ def test_turns_are_the_same_however_a_loop_carries_the_cache(cache):
 
 
 def test_a_turn_copies_no_layer_of_a_single_row():
-    shape = (1, K, S, D)
-    cache = kv.KVCache(
-        (jnp.ones(shape),), (jnp.ones(shape),), jnp.ones((1, S), bool), jnp.int32(0)
-    )
+    keys, values = jnp.ones((1, K, D, S)), jnp.ones((1, K, S, D))
+    cache = kv.KVCache((keys,), (values,), jnp.ones((1, S), bool), jnp.int32(0))
     x = jnp.ones((1, K, 1, D))
     plain = _copies(_turns(lambda cache: cache), x, cache)
     # The arguments are copied once, before the loop.

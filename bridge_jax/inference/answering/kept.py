@@ -29,7 +29,7 @@ class Beginning:
 
     Attributes:
       names: int64 [P], see `names`.
-      keys, values: L arrays [K, size, D], size at least P.
+      keys, values: L arrays, [K, D, size] and [K, size, D], size at least P.
     """
 
     names: np.ndarray
@@ -38,7 +38,7 @@ class Beginning:
 
     @property
     def size(self) -> int:
-        return self.keys[0].shape[1]
+        return self.values[0].shape[1]
 
 
 class Kept:
