@@ -12,7 +12,12 @@
 
 What they add to the recipes of the shipped weights is time, larger batches, and
 pictures in colors without a name for the decoder, too. The rows are made in processes
-of their own: one would keep a GPU waiting. Each variant accepts `-tiny` after its name.
+of their own: one would keep a GPU waiting.
+
+    bridge train --config configs/shapes_longer.py:autoencoder --workdir runs/vae
+
+stands apart, since no decoder has learnt its latents yet. Each variant accepts `-tiny`
+after its name.
 """
 
 from configs import common, shapes_pretrain, shapes_stage1, shapes_stage2
@@ -41,6 +46,23 @@ def _go_on(config, *parts):
     config.log_every = 200
     config.checkpoint_every = 4000
     config.optim.ema_decay = 0.999
+    return config
+
+
+def autoencoder():
+    """The autoencoder, both ways, shown nothing in a color that has a name.
+
+    Shown those, it learns which shapes they never have, and draws no green star.
+    """
+    config = _go_on(shapes_pretrain.autoencoder(), "vae")
+    config.streams.main.tinted = 1.0
+    config.objectives.autoencoder = dict(
+        weight=1.0, squared_weight=8.0, kl_weight=1e-2, noise_scale=0.3
+    )
+    config.optim.learning_rate = 2e-3
+    config.optim.ema_decay = 0.995
+    config.total_steps = 1500
+    config.checkpoint_every = 500
     return config
 
 
@@ -76,6 +98,6 @@ def stage2():
     return config
 
 
-RECIPES = (decoder, stage1, stage2)
+RECIPES = (autoencoder, decoder, stage1, stage2)
 NAMES = tuple(recipe.__name__ for recipe in RECIPES)
 VARIANTS = (*NAMES, *(f"{name}-tiny" for name in NAMES), "tiny")

@@ -182,11 +182,30 @@ def test_moves_are_asked_for_oftener():
     assert np.mean(moved) > 0.7
 
 
-def test_a_decoder_is_shown_tints_and_told_none():
-    plain, tinted = make("shapes_text_to_image"), make("shapes_text_to_image", tinted=1)
+@pytest.mark.parametrize("source", ["shapes_text_to_image", "shapes_images"])
+def test_who_draws_is_shown_tints_and_told_none(source):
+    plain, tinted = make(source), make(source, tinted=1.0)
     assert unlike_named(plain, 30) == 0
     assert unlike_named(tinted, 30) > 15
-    assert not [i for i in range(30) if heldout_pairs(texts(tinted(i)))]
+    if source not in WORDLESS:
+        assert not [i for i in range(30) if heldout_pairs(texts(tinted(i)))]
+
+
+def test_half_of_an_autoencoders_tints_are_faint():
+    rng = Choices(0)
+    pairs = [("white", "ring")] * 9
+    distances = []
+    for _ in range(40):
+        scene, given = tints.tinted(rng, scenes.arrange(rng, pairs))
+        behind = palette.BACKGROUNDS[scene.background]
+        for tint in given.values():
+            distances.append(np.linalg.norm(np.subtract(tint, behind)))
+            named = np.subtract([*palette.COLORS.values()], tint)
+            assert np.linalg.norm(named, axis=1).min() >= 40
+    lowest, highest = tints.FAINT
+    assert lowest <= min(distances) < 80
+    faint = np.mean(np.array(distances) <= highest)
+    assert 0.45 < faint < 0.7  # some of the others happen to be
 
 
 def unlike_named(stream, rows):

@@ -10,6 +10,9 @@ from bridge_jax.data.shapes import scene as scene_lib
 
 # A color without a name is this far from every named one; those are 80 apart.
 UNLIKE_NAMED, UNLIKE_BACKGROUND = 40, 80
+# No further from their background than these, at the faintest and the least faint, are
+# the tints that are hardest to see: 80 and 120 hold the faintest named colors, too.
+FAINT, _ANY = (60, 120), np.inf
 
 
 def pictured(
@@ -39,11 +42,30 @@ def pictured(
     return draw.render(scene, given, size), language.canonical(scene, nameless)
 
 
-def _tint(rng: Choices, background: str) -> draw.Tint:
+def tinted(
+    rng: Choices, scene: scene_lib.Scene
+) -> tuple[scene_lib.Scene, dict[int, draw.Tint]]:
+    """A scene with other shapes in it, none in a named color, and the tints by number.
+
+    Half of the tints are faint.
+    """
+    given, objects = {}, []
+    for number, one in enumerate(scene.objects):
+        limits = FAINT if rng.coin(0.5) else (UNLIKE_BACKGROUND, _ANY)
+        given[number] = _tint(rng, scene.background, limits)
+        objects.append(dataclasses.replace(one, shape=rng.choice(palette.SHAPES)))
+    return scene_lib.Scene(scene.background, tuple(objects)), given
+
+
+def _tint(
+    rng: Choices,
+    background: str,
+    limits: tuple[float, float] = (UNLIKE_BACKGROUND, _ANY),
+) -> draw.Tint:
     named = np.array(list(palette.COLORS.values()))
     behind = np.array(palette.BACKGROUNDS[background])
     while True:
         tint = tuple(rng.below(256) for _ in range(3))
         far = np.linalg.norm(named - tint, axis=1).min() >= UNLIKE_NAMED
-        if far and np.linalg.norm(behind - tint) >= UNLIKE_BACKGROUND:
+        if far and limits[0] <= np.linalg.norm(behind - tint) <= limits[1]:
             return tint
