@@ -124,7 +124,10 @@ def write(
     new: tuple[Float[Array, "B K T D"], Float[Array, "B K T D"]],
     start: Int[Array, ""],
 ) -> tuple[Float[Array, "B K D S"], Float[Array, "B K S D"]]:
-    """A layer's memory with the keys and values of T tokens in it, from `start` on."""
+    """A layer's memory with the keys and values of T tokens in it, from `start` on.
+
+    What is new has keys as attention makes them, [B, K, T, D]; here they are turned.
+    """
     turned = jnp.swapaxes(new[0], 2, 3)
     return _put(memory[0], turned, start, 3), _put(memory[1], new[1], start, 2)
 

@@ -162,7 +162,7 @@ class Embed(nn.Module):
 
 def _scores(x: jax.Array, table: jax.Array) -> jax.Array:
     """x [N, D], table [V, D] -> float32 [N, V]."""
-    if len(x) == 1:  # a CPU reads the table a third faster for a vector than for a row
+    if len(x) == 1:  # for a vector a CPU reads the table faster than for a row
         return jnp.dot(table, x[0], preferred_element_type=jnp.float32)[None]
     return jnp.dot(x, table.T, preferred_element_type=jnp.float32)
 

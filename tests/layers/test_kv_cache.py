@@ -45,7 +45,7 @@ def _turns(carry):
 
 
 def _copies(program, *arguments):
-    """Copies of a whole layer, by their operands, in the loop's body."""
+    """How many copies of a layer's keys or values the program makes."""
     text = program.lower(*arguments).compile().as_text()
     shape = rf"f32\[(1,)?{K},({S},{D}|{D},{S})\]"
     return len(re.findall(rf"= {shape}\S* copy\(", text))

@@ -12,7 +12,7 @@ from bridge_jax.data.shapes import scene as scene_lib
 UNLIKE_NAMED, UNLIKE_BACKGROUND = 40, 80
 # No further from their background than these, at the faintest and the least faint, are
 # the tints that are hardest to see: 80 and 120 hold the faintest named colors, too.
-FAINT, _ANY = (60, 120), np.inf
+FAINT = (60, 120)
 
 
 def pictured(
@@ -51,8 +51,8 @@ def tinted(
     """
     given, objects = {}, []
     for number, one in enumerate(scene.objects):
-        limits = FAINT if rng.coin(0.5) else (UNLIKE_BACKGROUND, _ANY)
-        given[number] = _tint(rng, scene.background, limits)
+        limits = FAINT if rng.coin(0.5) else (UNLIKE_BACKGROUND,)
+        given[number] = _tint(rng, scene.background, *limits)
         objects.append(dataclasses.replace(one, shape=rng.choice(palette.SHAPES)))
     return scene_lib.Scene(scene.background, tuple(objects)), given
 
@@ -60,12 +60,13 @@ def tinted(
 def _tint(
     rng: Choices,
     background: str,
-    limits: tuple[float, float] = (UNLIKE_BACKGROUND, _ANY),
+    nearest: float = UNLIKE_BACKGROUND,
+    farthest: float = np.inf,
 ) -> draw.Tint:
     named = np.array(list(palette.COLORS.values()))
     behind = np.array(palette.BACKGROUNDS[background])
     while True:
         tint = tuple(rng.below(256) for _ in range(3))
         far = np.linalg.norm(named - tint, axis=1).min() >= UNLIKE_NAMED
-        if far and limits[0] <= np.linalg.norm(behind - tint) <= limits[1]:
+        if far and nearest <= np.linalg.norm(behind - tint) <= farthest:
             return tint
