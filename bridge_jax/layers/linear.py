@@ -14,7 +14,7 @@ from flax.errors import ScopeParamShapeError
 from jaxtyping import Float, Int, Shaped
 
 from bridge_jax.core.types import Array
-from bridge_jax.layers import outline
+from bridge_jax.layers import convolution, outline
 
 Axis = str | None
 Initialiser = Callable[..., jax.Array]
@@ -192,12 +192,10 @@ _half_scores.defvjp(_kept, _back)
 
 
 class Conv(nn.Module):
-    """2-D convolution, NHWC, square kernel."""
+    """2-D convolution, NHWC, with a kernel of 3x3; `convolution` has the kinds."""
 
     features: int
-    kernel_size: int = 3
-    stride: int = 1
-    padding: tuple[tuple[int, int], tuple[int, int]] = ((1, 1), (1, 1))
+    convolve: convolution.Convolve = convolution.same
     axes: tuple[Axis, Axis] = ("conv_in", "conv_out")
     use_bias: bool = True
     dtype: Any = jnp.float32
@@ -211,17 +209,11 @@ class Conv(nn.Module):
             self,
             "kernel",
             self.kernel_init,
-            (self.kernel_size, self.kernel_size, x.shape[-1], self.features),
+            (3, 3, x.shape[-1], self.features),
             (None, None, *self.axes),
             self.param_dtype,
         )
-        y = jax.lax.conv_general_dilated(
-            x.astype(self.dtype),
-            kernel.astype(self.dtype),
-            window_strides=(self.stride, self.stride),
-            padding=self.padding,
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
+        y = self.convolve(x.astype(self.dtype), kernel.astype(self.dtype))
         if self.use_bias:
             bias = param(
                 self,

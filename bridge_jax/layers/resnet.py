@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from bridge_jax.core.types import Array
-from bridge_jax.layers import attention, linear, norm
+from bridge_jax.layers import attention, convolution, linear, norm
 
 EPS = 1e-6  # of every group norm here, as published
 
@@ -40,11 +40,7 @@ class ResnetBlock(nn.Module):
 
 
 class Downsample(nn.Module):
-    """Halve height and width: a 3x3 convolution of stride 2, submodule `conv`.
-
-    Padding is on the bottom and the right only, as in the released autoencoders;
-    symmetric padding would shift the latent by half a pixel.
-    """
+    """Halve height and width: a 3x3 convolution of stride 2, submodule `conv`."""
 
     features: int
     dtype: Any = jnp.float32
@@ -55,8 +51,7 @@ class Downsample(nn.Module):
         """x [B, h, w, in] -> [B, h // 2, w // 2, features]."""
         return linear.Conv(
             self.features,
-            stride=2,
-            padding=((0, 1), (0, 1)),
+            convolution.halved,
             dtype=self.dtype,
             param_dtype=self.param_dtype,
             name="conv",
@@ -75,10 +70,11 @@ class Upsample(nn.Module):
         """x [B, h, w, in] -> [B, 2 h, 2 w, features]."""
         return linear.Conv(
             self.features,
+            convolution.doubled,
             dtype=self.dtype,
             param_dtype=self.param_dtype,
             name="conv",
-        )(nearest(x))
+        )(x)
 
 
 class SpatialAttention(nn.Module):
@@ -104,11 +100,6 @@ class SpatialAttention(nn.Module):
         )
         y = attention.merge_heads(attention.attend(q, k, v))
         return x + pointwise(channels, "out", **types)(y).reshape(x.shape)
-
-
-def nearest(x: Float[Array, "B h w C"]) -> Float[Array, "B 2*h 2*w C"]:
-    """Repeat every pixel twice in both directions: [B, h, w, C] -> [B, 2h, 2w, C]."""
-    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
 
 
 def pointwise(features: int, name: str | None = None, **types: Any) -> linear.Dense:

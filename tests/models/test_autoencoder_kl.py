@@ -12,7 +12,7 @@ import pytest
 
 from bridge_jax.core import weights as core_weights
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.layers import resnet
+from bridge_jax.layers import convolution, resnet
 from bridge_jax.models.autoencoder_kl import config as configs
 from bridge_jax.models.autoencoder_kl import model, weights
 from bridge_jax.objectives import autoencoder
@@ -126,7 +126,7 @@ def test_downsampling_pads_bottom_and_right_only():
 def test_nearest_repeats_pixels():
     x = jnp.asarray([[1.0, 2.0], [3.0, 4.0]])[None, :, :, None]
     expected = np.kron(np.asarray(x)[0, :, :, 0], np.ones((2, 2)))
-    np.testing.assert_array_equal(resnet.nearest(x)[0, :, :, 0], expected)
+    np.testing.assert_array_equal(convolution.nearest(x)[0, :, :, 0], expected)
 
 
 def test_noise_moves_the_reconstruction_by_the_deviation(small):
