@@ -2,9 +2,9 @@
 
 Four neighbouring outputs take 16 products for 36 (Lavin and Gray 2016, arXiv
 1509.09308). The picture is cut into tiles of 4x4 that overlap by two. Tiles and kernel
-go through small matrices of 0, 1, -1 and halves, are multiplied place by place, which is
-a product of matrices over channels, and go back through a third. In float32 that rounds
-about as much as the plain way does.
+go through small matrices of 0, 1, -1 and halves, are multiplied place by place (each
+place a product of matrices over channels), and go back through a third. In float32 that
+rounds about as much as the plain way does.
 """
 
 import jax
