@@ -16,14 +16,12 @@ from bridge_jax.layers import phases, winograd
 
 Convolve = Callable[[jax.Array, jax.Array], jax.Array]
 
-_SYMMETRIC = ((1, 1), (1, 1))
-
 
 def plain(
     x: Float[Array, "B h w I"],
     kernel: Float[Array, "k k I O"],
     stride: int = 1,
-    padding: tuple[tuple[int, int], tuple[int, int]] = _SYMMETRIC,
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((1, 1), (1, 1)),
 ) -> Float[Array, "B g v O"]:
     """XLA's own convolution; padding is with zeros, of rows and of columns."""
     return jax.lax.conv_general_dilated(
