@@ -25,6 +25,8 @@ class Stream:
         queries fill all positions, and the decoder must have seen such inputs.
       tinted: share of pictures in which objects may have colors that no word is for;
         captions leave those out. They teach that any shape may have any color.
+      unlike: how far those are from every named color at least, in 8-bit RGB. What is
+        almost purple and not called so teaches that purple squares are not purple.
     """
 
     processor: processor.Processor
@@ -37,12 +39,15 @@ class Stream:
     drop_bert: float = 0.5
     open_mask: float = 0.5
     tinted: float = 0.0
+    unlike: float = tints.UNLIKE_NAMED
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         item = shapes_world.Source(self.split, self.seed, ENDLESS)[index]
         rng = Choices(self.seed, self.split, index, "text_to_image")
         if self.tinted and rng.coin(self.tinted):
-            image, caption = tints.pictured(rng, self.split, self.image_size)
+            image, caption = tints.pictured(
+                rng, self.split, self.image_size, self.unlike
+            )
         else:
             image, caption = self._named(rng, item)
         text = "" if rng.coin(self.drop) else caption
