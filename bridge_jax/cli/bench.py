@@ -8,15 +8,17 @@ of 1024 take 6 GB of disk, and want as much memory to be kept in); `serving` wha
 clients at once cost `bridge serve`; `growth` how time and memory grow with texts,
 batches, pictures, queries and (simulated) devices, as curves with --plot;
 `connectors` what a training step of the tiny LangBridge costs next to an MLP's.
-`cpu` and `gpu` race our models against those of transformers and diffusers (the extra
-`parity`): both compute the same, take turns on the same cores or card, and are timed
-only after they have agreed; --json keeps results, and goes on from those it has.
+`cpu` (float32), `cpu_bfloat16` and `gpu` (bfloat16) race our models against those of
+transformers and diffusers (the extra `parity`): both compute the same, take turns on
+the same cores or card, and are timed only after they have agreed; --json keeps results,
+and goes on from those it has.
 `card` measures how much of one accelerator training, decoding and embedding use at
 published sizes, against the fastest product and copy that it does itself;
 --config.a.b=c changes the works that --cases names.
 
     bridge bench cpu --json runs/races.json --plot runs/races.png --into README.md
     bridge bench cpu --against torch.compile --sizes small --cases hunyuan_dit/train
+    bridge bench cpu_bfloat16 --json runs/races_half.json --sizes small
     bridge bench gpu --json runs/races_gpu.json
     bridge bench card --json runs/card.json --into README.md
     bridge bench card --cases stage1_2b decode_7b
@@ -41,6 +43,7 @@ from bridge_jax.core.errors import BridgeError
 
 RACES = {
     "cpu": dict(sizes=("tiny", "small", "medium"), dtype="float32"),
+    "cpu_bfloat16": dict(sizes=("tiny", "small", "medium"), dtype="bfloat16"),
     "gpu": dict(sizes=("2b", "7b", "g2"), dtype="bfloat16"),
 }
 DRAWN = (*RACES, "growth")
@@ -157,6 +160,7 @@ SUITES: dict[str, Callable[[argparse.Namespace], str]] = {
     "growth": _growth,
     "connectors": _connectors,
     "cpu": _races,
+    "cpu_bfloat16": _races,
     "gpu": _races,
     "card": _card,
 }

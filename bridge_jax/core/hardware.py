@@ -50,6 +50,11 @@ def platform() -> str:
     return device.platform if device is not None else jax.default_backend()
 
 
+def is_one_cpu() -> bool:
+    """Whether programs traced now run on a CPU and on no other device beside it."""
+    return platform() == "cpu" and jax.device_count() == 1
+
+
 def has_cudnn() -> bool:
     """Whether programs traced now run on a GPU of this process.
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Bool, Float
 
 from bridge_jax.core.types import Array
+from bridge_jax.layers import products
 
 
 def split_heads(x: Float[Array, "B T HD"], heads: int) -> Float[Array, "B H T D"]:
@@ -54,8 +55,11 @@ def attend(
     if groups > 1:
         # The query heads of one key/value head become extra query rows: no copies.
         q = q.reshape(batch, k.shape[1], groups * length, width)
-    product = "bhtd,bhds->bhts" if turned else "bhtd,bhsd->bhts"
-    scores = jnp.einsum(product, q, k, preferred_element_type=jnp.float32)
+    if turned:
+        both = "bhtd,bhds->bhts"
+        scores = jnp.einsum(both, q, k, preferred_element_type=jnp.float32)
+    else:
+        scores = products.of_rows(q, k)
     scores = scores.reshape(batch, heads, length, v.shape[2])
     if scale != 1.0:
         scores = scores * scale
@@ -66,5 +70,5 @@ def attend(
     weights = jax.nn.softmax(scores, axis=-1).astype(v.dtype)
     if groups > 1:
         weights = weights.reshape(batch, k.shape[1], groups * length, v.shape[2])
-    out = jnp.einsum("bhts,bhsd->bhtd", weights, v)
+    out = products.product(weights, v)
     return out.reshape(batch, heads, length, v.shape[-1])

@@ -14,7 +14,7 @@ from flax.errors import ScopeParamShapeError
 from jaxtyping import Float, Int, Shaped
 
 from bridge_jax.core.types import Array
-from bridge_jax.layers import convolution, outline
+from bridge_jax.layers import convolution, outline, products
 
 Axis = str | None
 Initialiser = Callable[..., jax.Array]
@@ -93,13 +93,14 @@ class Dense(nn.Module):
             self.param_dtype,
         )
         flat = x.reshape(-1, width).astype(self.dtype)
-        y = jnp.dot(flat, kernel.astype(self.dtype))
+        y = products.product(flat, kernel.astype(self.dtype))
         if self.has_variable("params", SCALES["kernel"]):
             scale = self.get_variable("params", SCALES["kernel"])
             y = (y * scale[None]).astype(self.dtype)
         if self.has_variable("params", LOW_RANK[0]):
             down, up = (self.get_variable("params", name) for name in LOW_RANK)
-            y = y + flat @ down.astype(self.dtype) @ up.astype(self.dtype)
+            low = products.product(flat, down.astype(self.dtype))
+            y = y + products.product(low, up.astype(self.dtype))
         if self.use_bias:
             bias = param(
                 self,
@@ -147,8 +148,8 @@ class Embed(nn.Module):
         """Tied output head: x [..., features] -> float32 scores [..., vocab]."""
         flat = x.reshape(-1, self.features).astype(self.dtype)
         table = self.embedding.astype(self.dtype)
-        product = _scores if table.dtype == jnp.float32 else _half_scores
-        scores = product(flat, table)
+        score = _scores if table.dtype == jnp.float32 else _half_scores
+        scores = score(flat, table)
         if (scale := self._scale()) is not None:
             scores = scores * scale[None]
         return scores.reshape(*x.shape[:-1], self.num_embeddings)
@@ -185,7 +186,7 @@ def _kept(x: jax.Array, table: jax.Array) -> tuple[jax.Array, Any]:
 def _back(kept: Any, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, table = kept
     gradient = gradient.astype(x.dtype)
-    return jnp.dot(gradient, table), jnp.dot(gradient.T, x)
+    return products.product(gradient, table), products.of_columns(gradient, x)
 
 
 _half_scores.defvjp(_kept, _back)

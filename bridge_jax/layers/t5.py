@@ -17,7 +17,7 @@ from jaxtyping import Float, Shaped
 from bridge_jax.core import types
 from bridge_jax.core.types import Array
 from bridge_jax.core.weights import Rule
-from bridge_jax.layers import attention, linear, mlp, norm, stack
+from bridge_jax.layers import attention, linear, mlp, norm, products, stack
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ class Attention(nn.Module):
         q = attention.split_heads(self.query(x), heads)
         k = attention.split_heads(self.key(source), heads)
         v = attention.split_heads(self.value(source), heads)
-        scores = jnp.einsum("bhtd,bhsd->bhts", q, k, preferred_element_type=jnp.float32)
+        scores = products.of_rows(q, k)
         if bias is not None:
             scores = scores + bias
         if mask is not None:
@@ -111,7 +111,7 @@ class Attention(nn.Module):
             scores = jnp.where(mask.astype(bool)[:, None, None], scores, smallest)
         weights = jax.nn.softmax(scores, axis=-1).astype(v.dtype)
         weights = self.drop(weights, deterministic=deterministic)
-        mixed = jnp.einsum("bhts,bhsd->bhtd", weights, v)
+        mixed = products.product(weights, v)
         return self.out(attention.merge_heads(mixed))
 
 

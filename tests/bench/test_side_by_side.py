@@ -119,6 +119,10 @@ def test_a_suite_goes_on_where_it_stopped(tmp_path):
     Answers.log.clear()
     assert suite.run(*asked, cores=1, rounds=2) == first
     assert Answers.log.count(("ours", "first ours.first")) == 1
+    half = suite.run(*asked, cores=1, rounds=2, dtype="bfloat16")
+    assert [one.dtype for one in half] == ["bfloat16"] * 2
+    assert len(json.loads(file.read_text())) == 4
+    assert suite.run(*asked, cores=1, rounds=2) == first
     file.write_text("[{}]")
     with pytest.raises(BridgeError, match=r"races\.json holds no results"):
         suite.run(*asked, cores=1)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bridge_jax.core import hardware
 from bridge_jax.core import weights as weights_lib
 from bridge_jax.models import build
 
@@ -65,7 +66,9 @@ def test_outputs_and_gradients(case, tmp_path):
     assert not wrong
 
 
-def test_bfloat16_stays_near(case):
+@pytest.mark.parametrize("one_cpu", [True, False])
+def test_bfloat16_stays_near(case, one_cpu, monkeypatch):
+    monkeypatch.setattr(hardware, "is_one_cpu", lambda: one_cpu)
     model = case.moved.bundle.description()
     half = build.build({**model, case.part: {**model[case.part], "dtype": "bfloat16"}})
     out = jax.jit(lambda params: case.ours(half, params))(case.moved.params)

@@ -43,7 +43,7 @@ def load(
         for name, part in model.items()
     }
     bundle = build.build(build.in_dtype(model, task.dtype))
-    params = jax.tree.map(np.asarray, weights_file.load(target))
+    params = weights_file.load(target, dtype=task.dtype)
     boxed = bundle.abstract()
     return bundle, place.put_params(layout(), params, boxed)
 

@@ -19,7 +19,7 @@ def run(
     dtype: str = "float32",
     **how: Any,
 ) -> list[race.Result]:
-    """Race every case at every size that it has.
+    """Race every case at every size that it has; all of that dtype that are known.
 
     Args:
       names: of cases; all of them where there is none.
@@ -45,7 +45,7 @@ def run(
             if file is not None:
                 _write(file, found)
     return sorted(
-        found,
+        (one for one in found if one.dtype == dtype),
         key=lambda one: (
             known.index(one.case),
             one.peer,
