@@ -77,6 +77,27 @@ def decoder():
     return config
 
 
+def decoder_alone():
+    """The decoder learns the latents of `autoencoder`, on a CPU, too.
+
+    Its text encoders stay, and so may what has learnt to stand in for them. Tints are
+    far from all named colors: those that are almost purple, and not called so, teach
+    that purple squares are not purple.
+    """
+    config = decoder()
+    config.init_from.vae = "runs/vae:vae"
+    config.streams.main.update(batch=32, tinted=0.4, unlike=64.0)
+    config.objectives.diffusion.draws = 4
+    config.optim.trainable = ((r"dit/.*", True), (r".*", False))
+    config.optim.warmup_steps = 50
+    config.optim.ema_decay = 0.998
+    config.total_steps = 3600
+    config.log_every = 50
+    config.checkpoint_every = 200
+    config.reader_processes = 0
+    return config
+
+
 def stage1():
     """Stage 1 with all of the language model's lessons, the vision tower with it."""
     config = _go_on(shapes_stage1.get_config("moves"), "vlm")
@@ -98,6 +119,6 @@ def stage2():
     return config
 
 
-RECIPES = (autoencoder, decoder, stage1, stage2)
+RECIPES = (autoencoder, decoder, decoder_alone, stage1, stage2)
 NAMES = tuple(recipe.__name__ for recipe in RECIPES)
 VARIANTS = (*NAMES, *(f"{name}-tiny" for name in NAMES), "tiny")

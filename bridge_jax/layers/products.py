@@ -3,7 +3,10 @@
 CPUs with units for it (AMX) multiply bfloat16 several times as fast as float32, and XLA
 lets them where a product is asked for in float32, of matrices that lie row after row.
 Otherwise it makes both float32 first, which is slower than to have had float32. So do
-gradients that come as float32: of bfloat16, they are rounded to bfloat16 here.
+gradients that come as float32: they are rounded to bfloat16 here.
+
+As everywhere, float32 is multiplied in bfloat16 where `jax_default_matmul_precision`
+is "bfloat16" or "BF16_BF16_F32". Left alone, XLA rounds for a CPU, and gains nothing.
 
 None of it where programs may be split over devices: what says how a matrix lies is
 nothing that XLA's partitioner can split, and the whole matrix would be gathered.
@@ -21,6 +24,8 @@ from bridge_jax.core import hardware
 from bridge_jax.core.types import Array
 
 _LAST, _FIRST = -1, -2  # axes of a matrix
+_HALF = jnp.bfloat16
+_IN_HALF = ("bfloat16", "BF16_BF16_F32")  # what may be asked for
 
 
 def product(
@@ -42,22 +47,25 @@ def of_rows(
 ) -> Float[Array, "*N T S"]:
     """Scalar products of the rows of both, x @ y.T, in float32."""
     if _pays(x):
-        return _of_rows(x, y)
+        return _of_rows(x, y, x.dtype)
     product = "...td,...sd->...ts"
     return jnp.einsum(product, x, y, preferred_element_type=jnp.float32)
 
 
 def _pays(x: jax.Array) -> bool:
-    return x.dtype == jnp.bfloat16 and hardware.is_one_cpu()
+    asked = jax.config.jax_default_matmul_precision in _IN_HALF
+    return hardware.is_one_cpu() and (
+        x.dtype == _HALF or (asked and x.dtype == jnp.float32)
+    )
 
 
 def _summed(x: jax.Array, y: jax.Array, axis: int) -> jax.Array:
-    """x's last axis with that axis of y, float32."""
+    """x's last axis with that axis of y: both rounded to bfloat16, sums in float32."""
     stack = tuple(range(x.ndim - 2))
     over = ((x.ndim - 1,), (y.ndim + axis,))
     return jax.lax.dot_general(
-        _row_after_row(x),
-        _row_after_row(y),
+        _row_after_row(x.astype(_HALF)),
+        _row_after_row(y.astype(_HALF)),
         (over, (stack, stack)),
         preferred_element_type=jnp.float32,
     )
@@ -72,25 +80,34 @@ def _product(x: jax.Array, y: jax.Array) -> jax.Array:
     return _summed(x, y, _FIRST).astype(x.dtype)
 
 
+def _product_kept(x: jax.Array, y: jax.Array) -> tuple[jax.Array, Any]:
+    return _product(x, y), (x.astype(_HALF), y.astype(_HALF))
+
+
 def _product_back(kept: Any, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, y = kept
-    return _summed(gradient, y, _LAST).astype(x.dtype), _product(x.mT, gradient)
+    to_x, to_y = _summed(gradient, y, _LAST), _summed(x.mT, gradient, _FIRST)
+    return to_x.astype(gradient.dtype), to_y.astype(gradient.dtype)
 
 
-@jax.custom_vjp
-def _of_rows(x: jax.Array, y: jax.Array) -> jax.Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _of_rows(x: jax.Array, y: jax.Array, dtype: Any) -> jax.Array:
+    """Gradients come back in `dtype`, that of x and y."""
+    del dtype
     return _summed(x, y, _LAST)
 
 
-def _of_rows_back(kept: Any, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _of_rows_kept(x: jax.Array, y: jax.Array, dtype: Any) -> tuple[jax.Array, Any]:
+    return _of_rows(x, y, dtype), (x.astype(_HALF), y.astype(_HALF))
+
+
+def _of_rows_back(
+    dtype: Any, kept: Any, gradient: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     x, y = kept
-    gradient = gradient.astype(x.dtype)
-    return _product(gradient, y), _product(gradient.mT, x)
+    to_x, to_y = _summed(gradient, y, _FIRST), _summed(gradient.mT, x, _FIRST)
+    return to_x.astype(dtype), to_y.astype(dtype)
 
 
-def _kept(rule: Any, x: jax.Array, y: jax.Array) -> tuple[jax.Array, Any]:
-    return rule(x, y), (x, y)
-
-
-_product.defvjp(functools.partial(_kept, _product), _product_back)
-_of_rows.defvjp(functools.partial(_kept, _of_rows), _of_rows_back)
+_product.defvjp(_product_kept, _product_back)
+_of_rows.defvjp(_of_rows_kept, _of_rows_back)

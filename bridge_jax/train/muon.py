@@ -12,19 +12,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-import optax.contrib
 
 from bridge_jax.core.types import Array
+from bridge_jax.layers import products
 
 # Float32 numbers in one stack, which is a copy; a larger kernel is a stack of its own.
 LARGEST_STACK = 2**24
 
-# Without momentum, optax's rule is the orthogonalisation alone: [n, rows, columns].
-_ORTHOGONALISE = optax.contrib.scale_by_muon(
-    beta=0.0,
-    nesterov=False,
-    weight_dimension_numbers=optax.contrib.MuonDimensionNumbers(1, 2),
-)
+# Newton-Schulz's iteration: x becomes a x + b (x xT) x + c (x xT)^2 x, so often.
+_A, _B, _C = 3.4445, -4.7750, 2.0315
+_TIMES = 5
+_LEAST = 1e-8  # added to the norm of a matrix
 
 
 class State(NamedTuple):
@@ -62,10 +60,22 @@ def orthogonalised(kernels: Any) -> Any:
     leaves = [leaf for _, leaf in found]
     for indices in _stacks(names, [leaf.shape for leaf in leaves]):
         stack = jnp.stack([_matrix(leaves[i]) for i in indices])
-        made, _ = _ORTHOGONALISE.update(stack, _ORTHOGONALISE.init(stack))
-        for i, one in zip(indices, made, strict=True):
+        for i, one in zip(indices, _orthogonalised(stack), strict=True):
             leaves[i] = one.reshape(leaves[i].shape)
     return jax.tree.unflatten(structure, leaves)
+
+
+def _orthogonalised(stack: Array) -> Array:
+    """[n, rows, columns], each of the n matrices by itself (Jordan et al. 2024)."""
+    tall = stack.shape[1] > stack.shape[2]
+    x = stack.mT if tall else stack
+    x = x / (jnp.linalg.norm(x, axis=(1, 2), keepdims=True) + _LEAST)
+    for _ in range(_TIMES):
+        square = products.of_rows(x, x).astype(x.dtype)
+        x = _A * x + products.product(
+            _B * square + _C * products.product(square, square), x
+        )
+    return x.mT if tall else x
 
 
 def _matrix(kernel: Array) -> Array:

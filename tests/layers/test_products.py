@@ -101,6 +101,31 @@ def test_float32_is_left_to_the_compiler():
     assert "LayoutConstraint" not in program.as_text()
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "BF16_BF16_F32", "float32"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_float32_can_be_multiplied_in_bfloat16(kind, precision, one_cpu):
+    """As jax's own setting asks: factors are rounded, in the gradients' products, too,
+    and what comes out is float32."""
+
+    def loss(x, y):
+        return jnp.sum(jnp.sin(kind(x, y)))
+
+    factors = given(kind, "float32", (2,))
+    with jax.default_matmul_precision(precision):
+        program = jax.jit(jax.value_and_grad(loss, (0, 1))).lower(*factors)
+        rounds = precision != "float32"
+        wanted = ("bf16", "bf16", "f32") if rounds and one_cpu else ("f32",) * 3
+        assert products_in(program.as_text()) == [wanted] * 3
+        found = jax.jit(kind)(*factors)
+        gradients = jax.jit(jax.grad(loss, (0, 1)))(*factors)
+    assert {one.dtype for one in (found, *gradients)} == {jnp.dtype("float32")}
+    rounded = [one.astype("bfloat16") for one in factors]
+    near = exact(kind, rounded if rounds else factors)
+    np.testing.assert_allclose(found, near, rtol=1e-5, atol=1e-5)
+    if rounds:
+        assert np.abs(found - exact(kind, factors)).max() > 1e-3
+
+
 @pytest.mark.parametrize(
     ("platform", "devices", "is_one"),
     [("cpu", 1, True), ("cpu", 8, False), ("tpu", 1, False), ("gpu", 1, False)],

@@ -5,6 +5,7 @@ import numpy as np
 import optax.contrib
 import pytest
 
+from bridge_jax.core import hardware
 from bridge_jax.train import muon
 
 SHAPES = {
@@ -62,3 +63,16 @@ def test_kernels_of_one_role_share_their_products(kernels, monkeypatch):
     each = products(kernels, 1, monkeypatch) // 6
     assert each > 0
     assert products(kernels, 99, monkeypatch) == 4 * each
+
+
+@pytest.mark.parametrize("one_cpu", [True, False])
+def test_its_products_may_be_of_bfloat16(kernels, one_cpu, monkeypatch):
+    monkeypatch.setattr(hardware, "is_one_cpu", lambda: one_cpu)
+
+    def program():
+        lowered = jax.jit(lambda tree: muon.orthogonalised(tree)).lower(kernels)
+        return lowered.as_text()
+
+    assert "xbf16>" not in program()
+    with jax.default_matmul_precision("BF16_BF16_F32"):
+        assert ("xbf16>" in program()) == one_cpu
