@@ -1,4 +1,4 @@
-"""The shipped shapes-tiny goes on learning: a longer run, for a GPU.
+"""The shipped shapes-tiny goes on learning: longer runs, most of them for a GPU.
 
 `bash launch/longer.sh` runs these, the last one from what the two before it gave:
 
@@ -14,10 +14,14 @@ What they add to the recipes of the shipped weights is time, larger batches, and
 pictures in colors without a name for the decoder, too. The rows are made in processes
 of their own: one would keep a GPU waiting.
 
-    bridge train --config configs/shapes_longer.py:autoencoder --workdir runs/vae
+Two are for a CPU, and `bash launch/longer_cpu.sh` runs them: an autoencoder that draws
+what training never shows, and the decoder that learns its latents.
 
-stands apart, since no decoder has learnt its latents yet. Each variant accepts `-tiny`
-after its name.
+    bridge train --config configs/shapes_longer.py:autoencoder --workdir runs/vae
+    bridge train --config configs/shapes_longer.py:decoder_alone --workdir runs/dit \\
+        --config.init_from.vae=runs/vae:vae
+
+Each variant accepts `-tiny` after its name.
 """
 
 from configs import common, shapes_pretrain, shapes_stage1, shapes_stage2
@@ -63,6 +67,7 @@ def autoencoder():
     config.optim.ema_decay = 0.995
     config.total_steps = 1500
     config.checkpoint_every = 500
+    config.reader_processes = 0
     return config
 
 

@@ -1,8 +1,9 @@
 """Convolutions of pictures [B, h, w, in] with kernels [k, k, in, out], NHWC and HWIO.
 
-What each computes is `plain`'s. On CPUs, in float32, two of them take another way to it
-with fewer products (`winograd`, `phases`), and gradients go the plain way: they would
-keep several times as much from the forward pass. Elsewhere compilers choose.
+What each computes is `plain`'s. On CPUs some take another way to it, in float32 with
+fewer products (`winograd`, `phases`), in bfloat16 with faster ones (`shifted`), and
+gradients go the plain way: they would keep several times as much from the forward pass.
+Elsewhere compilers choose.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from bridge_jax.core.types import Array
-from bridge_jax.layers import phases, winograd
+from bridge_jax.layers import phases, shifted, winograd
 
 Convolve = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -39,7 +40,7 @@ def same(
     """Height and width stay: one pixel of zeros around."""
     if x.dtype == jnp.float32 and winograd.pays(x.shape, kernel.shape):
         return _same(x, kernel)
-    return plain(x, kernel)
+    return _shifted(x, kernel) if shifted.pays(x, kernel) else plain(x, kernel)
 
 
 def halved(
@@ -57,7 +58,7 @@ def doubled(
     x: Float[Array, "B h w I"], kernel: Float[Array, "3 3 I O"]
 ) -> Float[Array, "B 2*h 2*w O"]:
     """`same` of the picture made twice as high and wide, by `nearest`."""
-    return _doubled(x, kernel) if x.dtype == jnp.float32 else _of_nearest(x, kernel)
+    return _doubled(x, kernel) if x.dtype == jnp.float32 else same(nearest(x), kernel)
 
 
 def nearest(x: Float[Array, "B h w C"]) -> Float[Array, "B 2*h 2*w C"]:
@@ -87,4 +88,5 @@ def _on_cpus(other: Convolve, usual: Convolve) -> Convolve:
 
 
 _same = _on_cpus(winograd.same, plain)
+_shifted = _on_cpus(shifted.same, plain)
 _doubled = _on_cpus(phases.doubled, _of_nearest)

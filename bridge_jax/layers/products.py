@@ -6,7 +6,7 @@ Otherwise it makes both float32 first, which is slower than to have had float32.
 gradients that come as float32: they are rounded to bfloat16 here.
 
 As everywhere, float32 is multiplied in bfloat16 where `jax_default_matmul_precision`
-is "bfloat16" or "BF16_BF16_F32". Left alone, XLA rounds for a CPU, and gains nothing.
+is "bfloat16" or "BF16_BF16_F32". For a CPU, XLA does nothing of the kind by itself.
 
 None of it where programs may be split over devices: what says how a matrix lies is
 nothing that XLA's partitioner can split, and the whole matrix would be gathered.

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bridge_jax.layers import convolution, phases, winograd
+from bridge_jax.core import hardware
+from bridge_jax.layers import convolution, phases, shifted, winograd
 
 
 def given(height, width, channels, features, dtype="float32"):
@@ -13,6 +14,11 @@ def given(height, width, channels, features, dtype="float32"):
     x = rng.standard_normal((2, height, width, channels))
     kernel = rng.standard_normal((3, 3, channels, features)) / channels
     return jnp.asarray(x, dtype), jnp.asarray(kernel, dtype)
+
+
+def fresh(function):
+    """Jitted, and traced anew: what a patch changes is not known to be another."""
+    return jax.jit(lambda *arguments: function(*arguments))
 
 
 def exact(x, kernel):
@@ -62,6 +68,53 @@ def test_which_pictures_winograd_takes(sides, widths, pays):
     assert ("custom_vjp" in program) == pays
     found = jax.jit(convolution.same)(x, kernel)
     np.testing.assert_allclose(found, exact(x, kernel), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("width", "dtype", "one_cpu", "pays"),
+    [
+        (shifted.CHANNELS, "bfloat16", True, True),
+        (shifted.CHANNELS, "bfloat16", False, False),
+        (shifted.CHANNELS, "float16", True, False),
+        (shifted.CHANNELS - 1, "bfloat16", True, False),
+    ],
+)
+def test_on_one_cpu_wide_pictures_of_bfloat16_are_shifted(
+    width, dtype, one_cpu, pays, monkeypatch
+):
+    monkeypatch.setattr(hardware, "is_one_cpu", lambda: one_cpu)
+    x, kernel = given(4, 6, width, width, dtype)
+    for convolve, picture in (
+        (convolution.same, x),
+        (convolution.doubled, convolution.nearest(x)),
+    ):
+        program = fresh(convolve).lower(x, kernel)
+        assert ("stablehlo.convolution" not in program.as_text()) == pays
+        found = program.compile()(x, kernel)
+        assert found.dtype == dtype
+        # Sums are float32, what comes out is rounded once.
+        wanted = exact(picture, kernel)
+        np.testing.assert_allclose(
+            np.asarray(found, np.float64), wanted, rtol=2.0**-8, atol=1e-5
+        )
+
+
+def test_gradients_of_bfloat16_are_those_of_the_plain_way(monkeypatch):
+    monkeypatch.setattr(hardware, "is_one_cpu", lambda: True)
+    x, kernel = given(4, 4, shifted.CHANNELS, shifted.CHANNELS, "bfloat16")
+
+    def gradients(convolve):
+        def loss(x, kernel):
+            return jnp.sum(convolve(x, kernel).astype(jnp.float32) ** 2)
+
+        return jax.jit(jax.grad(loss, (0, 1)))(x, kernel)
+
+    found = gradients(convolution.same)
+    for one, other in zip(found, gradients(convolution.plain), strict=True):
+        scale = float(jnp.abs(other).max())
+        np.testing.assert_allclose(
+            np.float32(one), np.float32(other), rtol=0, atol=2.0**-6 * scale
+        )
 
 
 @pytest.mark.parametrize("convolve", [convolution.same, convolution.doubled])
