@@ -96,6 +96,7 @@ def decoder_alone():
     config.optim.trainable = ((r"dit/.*", True), (r".*", False))
     config.optim.warmup_steps = 50
     config.optim.ema_decay = 0.998
+    config.matmul_precision = "BF16_BF16_F32"  # some CPUs have units for it
     config.total_steps = 3600
     config.log_every = 50
     config.checkpoint_every = 200

@@ -21,8 +21,7 @@ cd "$home"
 
 longer=configs/shapes_longer.py
 train autoencoder $longer:autoencoder
-# Products of bfloat16, where the CPU has units for them.
-JAX_DEFAULT_MATMUL_PRECISION=BF16_BF16_F32 train decoder $longer:decoder_alone \
+train decoder $longer:decoder_alone \
   --config.init_from.vae="$runs/autoencoder:vae"
 
 bridge assemble "$runs/model" --force --dtype bfloat16 \

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from bridge_jax.train import optim, recipe, state, step
+from bridge_jax.train import optim, recipe, state
 
 
 def stepper(config: recipe.Config) -> Callable[[], Any]:
@@ -15,7 +15,7 @@ def stepper(config: recipe.Config) -> Callable[[], Any]:
     params = made.fresh_params()
     rule = optim.make(config.optim, params, config.total_steps)
     now = [state.create(params, rule, config.seed, made.layout)]
-    one = step.Step(made.loss, rule, made.layout, config.accumulate)
+    one = made.step(rule)
     batches = made.batches()
 
     def go() -> Any:

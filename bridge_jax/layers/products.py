@@ -5,8 +5,8 @@ lets them where a product is asked for in float32, of matrices that lie row afte
 Otherwise it makes both float32 first, which is slower than to have had float32. So do
 gradients that come as float32: they are rounded to bfloat16 here.
 
-As everywhere, float32 is multiplied in bfloat16 where `jax_default_matmul_precision`
-is "bfloat16" or "BF16_BF16_F32". For a CPU, XLA does nothing of the kind by itself.
+As on accelerators, float32 is multiplied so where `jax_default_matmul_precision` is
+"BF16_BF16_F32". For a CPU, XLA does nothing of the kind by itself.
 
 None of it where programs may be split over devices: what says how a matrix lies is
 nothing that XLA's partitioner can split, and the whole matrix would be gathered.
@@ -25,7 +25,7 @@ from bridge_jax.core.types import Array
 
 _LAST, _FIRST = -1, -2  # axes of a matrix
 _HALF = jnp.bfloat16
-_IN_HALF = ("bfloat16", "BF16_BF16_F32")  # what may be asked for
+_ALGORITHM = "BF16_BF16_F32"  # jax's name for this
 
 
 def product(
@@ -53,7 +53,7 @@ def of_rows(
 
 
 def _pays(x: jax.Array) -> bool:
-    asked = jax.config.jax_default_matmul_precision in _IN_HALF
+    asked = jax.config.jax_default_matmul_precision == _ALGORITHM
     return hardware.is_one_cpu() and (
         x.dtype == _HALF or (asked and x.dtype == jnp.float32)
     )

@@ -73,5 +73,5 @@ def training(recipe: recipe_lib.Recipe) -> tuple[step.Step, Any, Any]:
     given = params(recipe)
     config = recipe.config
     optimizer = optim.make(config.optim, given, config.total_steps)
-    made = step.Step(recipe.loss, optimizer, recipe.layout, config.accumulate)
+    made = recipe.step(optimizer)
     return made, state(recipe, optimizer, given), batch(recipe)

@@ -50,6 +50,8 @@ class Config:
       lora: low-rank adapters, if its rank is not 0; then "lora/.*" is what trains.
       cache: captions and states made before, by `bridge cache build` (stage 2).
       mesh: axis -> size, -1 for the rest; rules: a table of `sharding/rules.py`.
+      matmul_precision: how float32 is multiplied on devices that can, by jax's names
+        (factors and sums); "" leaves it to jax_default_matmul_precision.
       patience, rollbacks: what happens after skipped steps in a row; see `loop.Run`.
       hang_seconds: a process without a step for so long exits with 200; 0 never.
       reader_threads, reader_processes: who makes rows; see `pipeline.Settings`.
@@ -70,6 +72,7 @@ class Config:
     cache: reading.Settings = reading.Settings()
     mesh: Mapping[str, Any] = dataclasses.field(default_factory=lambda: {"data": -1})
     rules: str = "fsdp_tp"
+    matmul_precision: Literal["", "BF16_BF16_F32", "TF32_TF32_F32", "highest"] = ""
     total_steps: int = 1000
     accumulate: int = 1
     reader_threads: int = 1
@@ -121,6 +124,17 @@ class Recipe:
             config.seed, dict(config.init_from), config.aligner_init, config.lora
         )
         return origin.params(self.bundle, self.layout)
+
+    def step(self, optimizer: optim_lib.Optimizer) -> step_lib.Step:
+        """The training step, not compiled yet."""
+        config = self.config
+        return step_lib.Step(
+            self.loss,
+            optimizer,
+            self.layout,
+            config.accumulate,
+            config.matmul_precision,
+        )
 
     def batches(self) -> pipeline.Batches:
         """This process's batches from the beginning."""
@@ -199,9 +213,7 @@ def run(
         loop.Run(
             workdir=workdir,
             total_steps=config.total_steps,
-            step=step_lib.Step(
-                recipe.loss, optimizer, recipe.layout, config.accumulate
-            ),
+            step=recipe.step(optimizer),
             state=state,
             data=recipe.batches(),
             model=recipe.bundle.description(),

@@ -31,12 +31,18 @@ class Step:
     """
 
     def __init__(
-        self, loss_fn: LossFn, optimizer: Optimizer, layout: Layout, accumulate: int = 1
+        self,
+        loss_fn: LossFn,
+        optimizer: Optimizer,
+        layout: Layout,
+        accumulate: int = 1,
+        matmul_precision: str = "",
     ):
         """loss_fn(params, batch, rngs, step) -> name -> (coefficient, Term).
 
         rngs["name"] is a key; any name will do. `accumulate` micro-batches are
         computed one after the other and give the gradient of the whole batch.
+        `matmul_precision` is jax's of that name, for products of float32; "" leaves it.
         """
         self.layout = layout
         self.count: flops.Count | None = None  # of a whole step, once compiled
@@ -45,6 +51,7 @@ class Step:
         self.optimizer = optimizer
         self._loss_fn = loss_fn
         self._accumulate = accumulate
+        self._precision = matmul_precision
         self._compiled: dict[Any, jax.stages.Compiled] = {}
 
     def __call__(self, state: TrainState, batch: Batch) -> tuple[TrainState, Figures]:
@@ -68,7 +75,8 @@ class Step:
             out_shardings=(where, self.layout.replicated),
             donate_argnums=0,
         )
-        with self.layout.scope():
+        precision = self._precision or jax.config.jax_default_matmul_precision
+        with self.layout.scope(), jax.default_matmul_precision(precision):
             traced = program.trace(state, batch)
         parts = (VISION, *state.params)
         self.count = flops.count(traced.jaxpr, parts, without=(OPTIMIZER,))

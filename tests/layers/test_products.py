@@ -106,7 +106,7 @@ def test_float32_is_left_to_the_compiler():
     assert "LayoutConstraint" not in program.as_text()
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "BF16_BF16_F32", "float32"])
+@pytest.mark.parametrize("precision", ["BF16_BF16_F32", "float32"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_float32_can_be_multiplied_in_bfloat16(kind, precision, one_cpu):
     """As jax's own setting asks: factors are rounded, in the gradients' products, too,

@@ -300,3 +300,18 @@ def test_micro_batches_do_not_change_the_count_of_flops():
         run.compile(state, where.put_batch(next(toy.data())))
         found.append(run.flops)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("outside", ["highest", "BF16_BF16_F32"])
+@pytest.mark.parametrize("asked", ["", "highest", "BF16_BF16_F32"])
+def test_products_are_as_precise_as_is_asked(asked, outside):
+    """In forward and backward pass and in Muon; or as precise as jax itself says."""
+    where = toy.layout(1)
+    state, optimizer = toy.fresh(where, optim.OptimConfig(name="muon"))
+    run = step.Step(toy.loss_fn, optimizer, where, matmul_precision=asked)
+    with jax.default_matmul_precision(outside):
+        program = run.trace(state, where.put_batch(next(toy.data()))).lower()
+    lines = [line for line in program.as_text().splitlines() if "dot_general" in line]
+    assert len(lines) > 5
+    rounds = {"lhs_precision_type = bf16" in line for line in lines}
+    assert rounds == {(asked or outside) == "BF16_BF16_F32"}
