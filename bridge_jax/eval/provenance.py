@@ -13,16 +13,17 @@ from bridge_jax.core import weights_hash as weights_hash_lib
 from bridge_jax.eval.system import System
 
 # What another run over the same weights may have otherwise.
-OF_A_RUN = ("dtype", "versions", "device")
+OF_A_RUN = ("dtype", "matmul_precision", "versions", "device")
 _PACKAGES = ("bridge_jax", "jax", "jaxlib", "flax", "numpy", "pillow")
 
 
 def of(model: System) -> dict[str, Any]:
-    """weights (a hash), model (its config), dtype, versions and device."""
+    """weights (a hash), model (its config), dtype, precision, versions and device."""
     return {
         "weights": weights_hash(model.params),
         "model": config_lib.plain(model.engine.bundle.description()),
         "dtype": dtype(model.params),
+        "matmul_precision": jax.config.jax_default_matmul_precision or "default",
         "versions": versions(),
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
     }

@@ -69,7 +69,7 @@ def test_metrics_file_tells_all(truth):
     assert settings["split"] == split
     assert settings["weights"] == provenance.weights_hash(oracle.Oracle().params)
     assert settings["tasks"]["generation"]["options"]["steps"] == 25
-    assert settings["versions"]["jax"]
+    assert settings["versions"]["jax"] and settings["matmul_precision"] == "default"
     assert not list(out.glob("*.partial"))
 
 
