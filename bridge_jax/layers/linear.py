@@ -165,7 +165,7 @@ def _scores(x: jax.Array, table: jax.Array) -> jax.Array:
     """x [N, D], table [V, D] -> float32 [N, V]."""
     if len(x) == 1:  # for a vector a CPU reads the table faster than for a row
         return jnp.dot(table, x[0], preferred_element_type=jnp.float32)[None]
-    return jnp.dot(x, table.T, preferred_element_type=jnp.float32)
+    return products.of_rows(x, table)
 
 
 @jax.custom_vjp
