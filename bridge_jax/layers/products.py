@@ -1,8 +1,8 @@
 """Products of matrices, or of stacks of them, whose sums are float32.
 
-CPUs with units for it (AMX) multiply bfloat16 several times as fast as float32. XLA uses
-them where a product is asked for in float32, of matrices that lie row after row; any
-other it computes in float32, with what converting takes on top. Gradients of such a
+CPUs with units for it (AMX) multiply bfloat16 several times as fast as float32. XLA
+uses them where a product is asked for in float32, of matrices that lie row after row;
+any other it computes in float32, with what converting takes on top. Gradients of such a
 product would come as float32, and are rounded to bfloat16 for the same reason.
 
 As on accelerators, float32 is multiplied so where `jax_default_matmul_precision` is
