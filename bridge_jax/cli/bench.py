@@ -18,7 +18,7 @@ published sizes, against the fastest product and copy that it does itself;
 
     bridge bench cpu --json runs/races.json --plot runs/races.png --into README.md
     bridge bench cpu --against torch.compile --sizes small --cases hunyuan_dit/train
-    bridge bench cpu_bfloat16 --json runs/races_half.json --sizes small
+    bridge bench cpu_bfloat16 --sizes small --cases mt5/encode qwen2_vl/decode_1
     bridge bench gpu --json runs/races_gpu.json
     bridge bench card --json runs/card.json --into README.md
     bridge bench card --cases stage1_2b decode_7b

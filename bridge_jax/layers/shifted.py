@@ -11,8 +11,8 @@ from bridge_jax.core import hardware
 from bridge_jax.core.types import Array
 from bridge_jax.layers import products
 
-# Measured on two CPU cores with AMX: twice to three times as fast from 192 on, about as
-# fast at 128, slower below.
+# Measured on two CPU cores with AMX: twice to three times as fast from 192 on; at 128
+# that depends on the picture, and below it is slower.
 CHANNELS = 192
 
 
