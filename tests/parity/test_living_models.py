@@ -71,7 +71,9 @@ def test_bfloat16_stays_near(case, one_cpu, monkeypatch):
     monkeypatch.setattr(hardware, "is_one_cpu", lambda: one_cpu)
     model = case.moved.bundle.description()
     half = build.build({**model, case.part: {**model[case.part], "dtype": "bfloat16"}})
-    out = jax.jit(lambda params: case.ours(half, params))(case.moved.params)
+    program = jax.jit(lambda params: case.ours(half, params)).lower(case.moved.params)
+    assert ("LayoutConstraint" in program.as_text()) == one_cpu
+    out = program.compile()(case.moved.params)
     with torch.no_grad():
         wanted = case.theirs()
         with torch.autocast("cpu", dtype=torch.bfloat16):
