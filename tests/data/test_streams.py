@@ -298,6 +298,24 @@ def test_retrieval_repeats_a_scene_in_other_words():
     )
 
 
+@pytest.mark.parametrize("split", ["train", "heldout"])
+def test_near_scenes_differ_from_the_one_before_in_one_thing(split):
+    stream = make("shapes_retrieve", split=split, near=1.0, repeat=0.0, canonical=1.0)
+    source = shapes_world.Source(split, 0)
+    backgrounds = 0
+    for index in range(1, 24):
+        fields = stream(index)["vlm_text"]
+        said = QWEN.decode(fields["tokens"]).removeprefix("user\n").rstrip("\n")
+        *things, background = said.split(", ")
+        before = language.canonical(source[index - 1].scene)
+        *things_before, background_before = before.split(", ")
+        new, gone = set(things) - set(things_before), set(things_before) - set(things)
+        others = (background != background_before, len(new), len(gone))
+        assert others in {(True, 0, 0), (False, 1, 1)}
+        backgrounds += others[0]
+    assert 5 < backgrounds < 18
+
+
 def test_dropped_texts_are_empty_and_open_masks_full():
     stream = make("shapes_text_to_image", drop=1.0, open_mask=1.0)
     row = stream(3)

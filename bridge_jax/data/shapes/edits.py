@@ -154,7 +154,15 @@ def sample(stream: Choices, split: str, kind: str) -> Edit:
         # Half of the heldout edits start from a seen scene that may gain a pair.
         start = "train" if split == "heldout" and stream.coin() else split
         source = splits.sample_scene(stream, start, counts)
-        for _ in range(TRIES):
-            instruction, target = CHANGES[kind](stream, source, split)
-            if splits.admits(split, source, target):
-                return Edit(kind, instruction, source, target)
+        edit = of(stream, source, split, kind)
+        if edit is not None:
+            return edit
+
+
+def of(stream: Choices, source: Scene, split: str, kind: str) -> Edit | None:
+    """A random edit of `source`; None where no try gives what the split may show."""
+    for _ in range(TRIES):
+        instruction, target = CHANGES[kind](stream, source, split)
+        if splits.admits(split, source, target):
+            return Edit(kind, instruction, source, target)
+    return None

@@ -7,9 +7,12 @@ import numpy as np
 
 from bridge_jax.data import processor, shapes_world
 from bridge_jax.data.choices import Choices
-from bridge_jax.data.shapes import language, palette
+from bridge_jax.data.shapes import edits, language, palette
+from bridge_jax.data.shapes.scene import Scene
 from bridge_jax.data.streams import ENDLESS
 from bridge_jax.data.streams.shapes_embeddings import embeddings
+
+CHANGED = ("recolour", "replace", "move")  # what leaves the number of objects
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +24,9 @@ class Stream:
       canonical: share of captions in canonical style; the others fix the scene too.
       repeat: share of rows that show the previous row's scene in other words, so that
         text->text positives exist.
+      near: share of the others that show the previous row's scene with one thing
+        changed, half of the time the background: the negatives that are hardest to
+        tell apart, and that chance hardly ever puts into one batch.
       frozen: width of a frozen model's embeddings `text` and `image` of the scene,
         which LatentUMM's target term wants; 0 for none.
     """
@@ -34,26 +40,37 @@ class Stream:
     image_size: int = palette.IMAGE_SIZE
     canonical: float = 0.6
     repeat: float = 0.1
+    near: float = 0.0
     frozen: int = 0
 
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         rng = Choices(self.seed, self.split, index, "retrieve")
-        shown = index - 1 if index and rng.coin(self.repeat) else index
-        item = shapes_world.Source(self.split, self.seed, ENDLESS)[shown]
-        picture = shapes_world.render(item.scene, size=self.image_size)
+        scene = self._scene(index, rng)
+        picture = shapes_world.render(scene, size=self.image_size)
         style = "canonical"
         if not rng.coin(self.canonical):
             style = rng.choice(language.FULL_STYLES)
-        words = language.STYLES[style](item.scene)
+        words = language.STYLES[style](scene)
         lengths = (self.image_length, self.num_patches, self.text_length)
-        name = language.canonical(item.scene).encode()
-        frozen = embeddings(item.scene, self.frozen) if self.frozen else {}
+        name = language.canonical(scene).encode()
+        frozen = embeddings(scene, self.frozen) if self.frozen else {}
         return {
             **frozen,
             **sides(self.processor, picture, words, *lengths),
             # Equal scenes are one image, whatever their jitter: never negatives.
             "ids": np.int32(zlib.crc32(name) & 0x7FFFFFFF),
         }
+
+    def _scene(self, index: int, rng: Choices) -> Scene:
+        source = shapes_world.Source(self.split, self.seed, ENDLESS)
+        if index and rng.coin(self.repeat):
+            return source[index - 1].scene
+        if index and self.near and rng.coin(self.near):
+            kind = "background" if rng.coin() else rng.choice(CHANGED)
+            edit = edits.of(rng, source[index - 1].scene, self.split, kind)
+            if edit is not None:
+                return edit.target
+        return source[index].scene
 
 
 def sides(
