@@ -10,8 +10,8 @@ batches, pictures, queries and (simulated) devices, as curves with --plot;
 `connectors` what a training step of the tiny LangBridge costs next to an MLP's.
 `cpu` (float32), `cpu_bfloat16` and `gpu` (bfloat16) race our models against those of
 transformers and diffusers (the extra `parity`): both compute the same, take turns on
-the same cores or card, and are timed only after they have agreed; --json keeps results,
-and goes on from those it has.
+the same cores or card, and are timed only after they have agreed (those that do not are
+named before the table); --json keeps results, and goes on from those it has.
 `card` measures how much of one accelerator training, decoding and embedding use at
 published sizes, against the fastest product and copy that it does itself;
 --config.a.b=c changes the works that --cases names.
@@ -120,7 +120,7 @@ def _races(args: argparse.Namespace) -> str:
     how = RACES[args.suite]
     suite.check(args.cases, args.sizes)
     _check_peers()
-    results = suite.run(
+    results, apart = suite.run(
         args.cases,
         args.sizes or how["sizes"],
         args.against,
@@ -133,7 +133,7 @@ def _races(args: argparse.Namespace) -> str:
         from bridge_jax.bench.side_by_side import plot
 
         outputs.write_bytes(args.plot, plot.png(results))
-    return table.markdown(results)
+    return table.markdown(results, apart)
 
 
 def _card(args: argparse.Namespace) -> str:

@@ -109,7 +109,8 @@ def test_sides_that_differ_are_not_timed():
 def test_a_suite_goes_on_where_it_stopped(tmp_path):
     file = tmp_path / "races.json"
     asked = (["sums/same"], ("tiny", "small"), "torch", file)
-    first = suite.run(*asked, cores=1, rounds=2)
+    first, apart = suite.run(*asked, cores=1, rounds=2)
+    assert not apart
     assert [(one.case, one.size) for one in first] == [
         ("sums/same", "tiny"),
         ("sums/same", "small"),
@@ -117,15 +118,30 @@ def test_a_suite_goes_on_where_it_stopped(tmp_path):
     told = json.loads(file.read_text())
     file.write_text(json.dumps(told[1:]))
     Answers.log.clear()
-    assert suite.run(*asked, cores=1, rounds=2) == first
+    assert suite.run(*asked, cores=1, rounds=2) == (first, [])
     assert Answers.log.count(("ours", "first ours.first")) == 1
-    half = suite.run(*asked, cores=1, rounds=2, dtype="bfloat16")
+    half, _ = suite.run(*asked, cores=1, rounds=2, dtype="bfloat16")
     assert [one.dtype for one in half] == ["bfloat16"] * 2
     assert len(json.loads(file.read_text())) == 4
-    assert suite.run(*asked, cores=1, rounds=2) == first
+    assert suite.run(*asked, cores=1, rounds=2) == (first, [])
     file.write_text("[{}]")
     with pytest.raises(BridgeError, match=r"races\.json holds no results"):
         suite.run(*asked, cores=1)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_suite_goes_on_after_sides_that_differ(tmp_path):
+    """They are in no file, so that they are raced again once they are mended."""
+    file = tmp_path / "races.json"
+    names = ["sums/other", "sums/same"]
+    results, apart = suite.run(names, ("tiny",), "torch", file, cores=1, rounds=2)
+    assert [one.case for one in results] == ["sums/same"]
+    assert [one["case"] for one in json.loads(file.read_text())] == ["sums/same"]
+    assert [(one.case, one.size) for one in apart] == [("sums/other", "tiny")]
+    text = table.markdown(results, apart)
+    assert "\n" not in text[: text.index("Not timed")]
+    assert "Not timed, as the two disagree: `sums/other` at tiny (by 0.1%)." in text
+    assert "Not timed" not in table.markdown(results)
 
 
 @pytest.mark.usefixtures("sums")

@@ -79,6 +79,22 @@ class Result:
         return statistics.median(self.ratios)
 
 
+class Disagreement(BridgeError):
+    """Two sides whose times would mean nothing: they do not compute the same.
+
+    Attributes:
+      case, size, peer: who did not agree.
+      error: by how much, of the largest value.
+    """
+
+    def __init__(self, case: str, size: str, peer: str, error: float, allowed: float):
+        super().__init__(
+            f"{case} at {size}: ours and {peer} differ by {error:.1e} of the largest"
+            f" value, more than {allowed:.0e}; times would mean nothing"
+        )
+        self.case, self.size, self.peer, self.error = case, size, peer, error
+
+
 def cores() -> int:
     """That this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -102,8 +118,8 @@ def run(
       dtype: of weights and arithmetic, a name of `case.COARSER`.
 
     Raises:
-      BridgeError: no such case or size, a side that does not start, or sides that do
-        not agree.
+      Disagreement: the sides do not compute the same.
+      BridgeError: no such case or size, or a side that does not start.
     """
     found = case.named(name)
     if size not in found.sizes:
@@ -124,11 +140,7 @@ def run(
         error = _disagreement(Path(folder), ours.name, theirs.name)
         tolerance = found.tolerance * case.COARSER[dtype]
         if not error <= tolerance:
-            raise BridgeError(
-                f"{name} at {size}: ours and {peer} differ by {error:.1e} of the"
-                f" largest value, more than {tolerance:.0e}; times would mean"
-                " nothing"
-            )
+            raise Disagreement(name, size, peer, error, tolerance)
         timed = _take_turns((ours, theirs), firsts, rounds)
     times = timed[ours.name], timed[theirs.name]
     return Result(name, size, peer, *times, error, dtype, _versions())

@@ -18,8 +18,8 @@ def run(
     file: Path | None = None,
     dtype: str = "float32",
     **how: Any,
-) -> list[race.Result]:
-    """Race every case at every size that it has; all of that dtype that are known.
+) -> tuple[list[race.Result], list[race.Disagreement]]:
+    """Race every case at every size that it has.
 
     Args:
       names: of cases; all of them where there is none.
@@ -28,30 +28,41 @@ def run(
       dtype: of weights and arithmetic.
       how: further arguments of `race.run`.
 
+    Returns:
+      (results, apart): all of that dtype that are known; what was not timed, as the
+      sides did not agree.
+
     Raises:
       BridgeError: as `race.run` and `check`, or a file of other things.
     """
     check(names, sizes)
     known = case.names()
     found = _read(file) if file is not None and file.exists() else []
+    apart: list[race.Disagreement] = []
     there = {(one.case, one.size, one.peer, one.dtype) for one in found}
     for name in names or known:
         for size in case.named(name).sizes:
             if size not in sizes or (name, size, peer, dtype) in there:
                 continue
-            one = race.run(name, size, peer, dtype=dtype, **how)
+            try:
+                one = race.run(name, size, peer, dtype=dtype, **how)
+            except race.Disagreement as error:
+                log.say(str(error))
+                apart.append(error)
+                continue
             log.say(f"{name} {size}: {one.ratio:.2f} times as fast as {peer}")
             found.append(one)
             if file is not None:
                 _write(file, found)
-    return sorted(
-        (one for one in found if one.dtype == dtype),
+    asked = [one for one in found if one.dtype == dtype]
+    asked.sort(
         key=lambda one: (
             known.index(one.case),
             one.peer,
             case.SIZES.index(one.size),
-        ),
+        )
     )
+    return asked, apart
 
 
 def check(names: Sequence[str], sizes: Sequence[str]) -> None:

@@ -18,9 +18,20 @@ _HEAD = (
 )
 
 
-def markdown(results: Sequence[race.Result]) -> str:
-    """What falls short, a line a race, and the versions."""
-    lines = [_verdict(results), "", _row(_HEAD), _row(["---"] * len(_HEAD))]
+def markdown(
+    results: Sequence[race.Result], apart: Sequence[race.Disagreement] = ()
+) -> str:
+    """What falls short, a line a race, and the versions.
+
+    Args:
+      apart: races that were not timed.
+    """
+    lines = [
+        _verdict(results) + _untimed(apart),
+        "",
+        _row(_HEAD),
+        _row(["---"] * len(_HEAD)),
+    ]
     lines += [_row(_cells(one)) for one in results]
     return "\n".join([*lines, "", f"Versions: {_versions(results)}."])
 
@@ -39,6 +50,11 @@ def _verdict(results: Sequence[race.Result]) -> str:
     if short:
         told += f" Faster, but less than wanted: {_named(short)}."
     return told
+
+
+def _untimed(apart: Sequence[race.Disagreement]) -> str:
+    named = [f"`{one.case}` at {one.size} (by {one.error:.1%})" for one in apart]
+    return f" Not timed, as the two disagree: {', '.join(named)}." if named else ""
 
 
 def _named(results: Sequence[race.Result]) -> str:
