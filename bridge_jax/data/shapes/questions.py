@@ -225,7 +225,13 @@ EVEN: tuple[Maker, ...] = (
 # the places of the two, is asked for by itself (such questions are in no evaluation).
 LESSONS = EVEN + (_relation, _relation, _comparison, _place_of, _place_of)
 LESSONS += (_relation_told,)
-MIXES: dict[str, tuple[Maker, ...]] = {"even": EVEN, "lessons": LESSONS}
+# Mostly what takes several objects of a picture at once, with a little of all else.
+REASONING = LESSONS + (_relation, _relation, _comparison, _count, _count)
+MIXES: dict[str, tuple[Maker, ...]] = {
+    "even": EVEN,
+    "lessons": LESSONS,
+    "reasoning": REASONING,
+}
 
 
 def check_mix(name: str) -> None:
