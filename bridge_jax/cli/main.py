@@ -13,13 +13,11 @@ Anything else is a bug.
 import argparse
 import importlib
 import keyword
-import os
-import select
 import sys
 from collections.abc import Sequence
 
 from bridge_jax.cli import arguments
-from bridge_jax.core import collector
+from bridge_jax.core import collector, unread
 from bridge_jax.core.errors import BridgeError
 
 COMMANDS = (
@@ -67,21 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("bridge: stopped by Ctrl-C", file=sys.stderr)
         return EXIT_CONTROL_C
     except BrokenPipeError:
-        if not _is_unread():
+        if not unread.silence((sys.stdout.fileno(),)):
             raise  # a pipe of our own
         return EXIT_UNREAD
     return 0
-
-
-def _is_unread() -> bool:
-    """Whether nobody reads the output any more, of which the rest then goes nowhere."""
-    output = sys.stdout.fileno()
-    poll = select.poll()
-    poll.register(output, 0)  # told of errors alone
-    if not poll.poll(0):
-        return False
-    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
-    return True
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -5,7 +5,8 @@
 
 --config.a.b=value overrides any key of the config. Checkpoints, metrics.jsonl,
 tensorboard/ and config.json go to the work directory, the finished model to its
-weights/. A run that SIGTERM interrupts is saved first and exits with 42.
+weights/. A run that SIGTERM interrupts, or the end of its terminal, is saved first and
+exits with 42; with nohup the latter is not minded.
 """
 
 import argparse

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from bridge_jax.core import unread
 from bridge_jax.core.errors import BridgeError
 
 EXIT_BAD_INPUT = 2  # never worth a restart
@@ -84,9 +85,10 @@ def simulated_environment(
 
 @contextlib.contextmanager
 def interruption() -> Iterator[Callable[[int], bool]]:
-    """Within, SIGTERM no longer kills: `asked(step)` tells whether it has arrived.
+    """Within, SIGTERM and a closed terminal (SIGHUP) no longer kill.
 
-    With several processes, all answer yes at the same step.
+    `asked(step)` tells whether one has arrived. With several processes, it is SIGTERM
+    alone, and all answer yes at the same step.
     """
     if jax.process_count() > 1:
         # jax.distributed has its own handler, which a second one would disarm.
@@ -96,28 +98,42 @@ def interruption() -> Iterator[Callable[[int], bool]]:
         yield lambda step: False  # Python delivers signals to the main thread only
         return
     arrived = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: arrived.set())
-    try:
+    with _told_to_end(arrived.set):
         yield lambda step: arrived.is_set()
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Within, SIGTERM raises SystemExit (42) here: for who has others to take along.
+def ended_by_signal() -> Iterator[None]:
+    """Within, SIGTERM and a closed terminal raise SystemExit (42) here.
 
-    Call in the main thread.
+    For who has others to take along. Call in the main thread.
     """
 
-    def leave(*_: object) -> None:
+    def leave() -> None:
         raise SystemExit(EXIT_INTERRUPTED)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    with _told_to_end(leave):
+        yield
+
+
+@contextlib.contextmanager
+def _told_to_end(then: Callable[[], None]) -> Iterator[None]:
+    """Within, `then` is called at SIGTERM, and at SIGHUP unless it is not minded."""
+
+    def handle(number: int, _: object) -> None:
+        if number == signal.SIGHUP:
+            unread.silence()  # the last words of a run must not end it
+        then()
+
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -80,7 +80,7 @@ class Ahead:
 def _begin(datasets: dict[str, grain.MapDataset]) -> None:
     """Ends with the process that reads, and not by signals to the group of both."""
     _datasets.update(datasets)
-    for one in (signal.SIGINT, signal.SIGTERM):
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(one, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
 

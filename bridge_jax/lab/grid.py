@@ -1,8 +1,9 @@
 """All jobs of an experiment, each in a process of its own.
 
 A job that fails or is killed takes no other with it, and a job that is done is not
-done again: run the same command once more, and it does what is missing. Who stops the
-grid (SIGTERM, Ctrl-C) stops its jobs, too: those that train save first.
+done again: run the same command once more, and it does what is missing. What stops the
+grid (SIGTERM, Ctrl-C, the end of its terminal) stops its jobs, too: those that train
+save first.
 """
 
 import os
@@ -44,7 +45,7 @@ def run(jobs: Sequence[Job], out: Path, command: Command, workers: int = 1) -> N
     cores = shares(sorted(os.sched_getaffinity(0)), workers)
     running = _Running()
     pool = futures.ThreadPoolExecutor(len(cores))
-    with runtime.ended_by_sigterm(), pool, running:
+    with runtime.ended_by_signal(), pool, running:
         local = threading.local()
         lock = threading.Lock()
 

@@ -83,7 +83,7 @@ def train(run: Run) -> TrainState:
       BridgeError: a used workdir without resume, nothing to resume, a checkpoint of
         another model, data that ends early, or `patience` skipped steps in a row
         when no rollback is left.
-      runtime.Interrupted: SIGTERM came; the state is saved.
+      runtime.Interrupted: SIGTERM came, or SIGHUP; the state is saved.
     """
     claim(run.workdir, run.resume)
     ledger = goodput.Ledger(run.workdir, run.began)

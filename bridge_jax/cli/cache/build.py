@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> None:
     decoding = captions.decoding(processor)
     about = (config.processor, decoding, provenance.versions())
     origin.claim(args.out, cached.made_by(bundle, params, parts, *about))
-    with runtime.ended_by_sigterm():
+    with runtime.ended_by_signal():
         made = precompute.fill(engine, params, plan, args.out)
     for kind, count in made.items():
         print(f"{kind}: {count} new")
