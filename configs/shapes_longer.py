@@ -1,4 +1,4 @@
-"""The shipped shapes-tiny goes on learning: longer runs, most of them for a GPU.
+"""The shipped shapes-tiny goes on learning on a GPU; see `shapes_longer_cpu.py`, too.
 
 `bash launch/longer.sh` runs these, the last one from what the two before it gave:
 
@@ -13,13 +13,6 @@
 What they add to the recipes of the shipped weights is time, larger batches, and
 pictures in colors without a name for the decoder, too. The rows are made in processes
 of their own: one would keep a GPU waiting.
-
-Two are for a CPU, and `bash launch/longer_cpu.sh` runs them: an autoencoder that draws
-what training never shows, and the decoder that learns its latents.
-
-    bridge train --config configs/shapes_longer.py:autoencoder --workdir runs/vae
-    bridge train --config configs/shapes_longer.py:decoder_alone --workdir runs/dit \\
-        --config.init_from.vae=runs/vae:vae
 
 Each variant accepts `-tiny` after its name.
 """
@@ -41,7 +34,8 @@ def get_config(variant="decoder"):
     return config
 
 
-def _go_on(config, *parts):
+def go_on(config, *parts):
+    """A recipe that starts from the shipped parts, on rows they have not seen."""
     config.init_from = {part: f"{SHIPPED}:{part}" for part in parts}
     config.seed = 2  # other noise,
     for stream in config.streams.values():
@@ -53,27 +47,9 @@ def _go_on(config, *parts):
     return config
 
 
-def autoencoder():
-    """The autoencoder, both ways, shown nothing in a color that has a name.
-
-    Shown those, it learns which shapes they never have, and draws no green star.
-    """
-    config = _go_on(shapes_pretrain.autoencoder(), "vae")
-    config.streams.main.tinted = 1.0
-    config.objectives.autoencoder = dict(
-        weight=1.0, squared_weight=8.0, kl_weight=1e-2, noise_scale=0.3
-    )
-    config.optim.learning_rate = 2e-3
-    config.optim.ema_decay = 0.995
-    config.total_steps = 1500
-    config.checkpoint_every = 500
-    config.reader_processes = 0
-    return config
-
-
 def decoder():
     """The text-conditioned decoder and its text encoders; the autoencoder stays."""
-    config = _go_on(shapes_pretrain.decoder(), "mt5", "bert", "dit", "vae")
+    config = go_on(shapes_pretrain.decoder(), "mt5", "bert", "dit", "vae")
     config.streams.main.batch = 64
     config.streams.main.tinted = 0.3
     config.objectives.diffusion.draws = 8
@@ -82,31 +58,9 @@ def decoder():
     return config
 
 
-def decoder_alone():
-    """The decoder learns the latents of `autoencoder`, on a CPU, too.
-
-    Its text encoders stay, and so may what has learnt to stand in for them. Tints are
-    far from all named colors: those that are almost purple, and not called so, teach
-    that purple squares are not purple.
-    """
-    config = decoder()
-    config.init_from.vae = "runs/vae:vae"
-    config.streams.main.update(batch=32, tinted=0.4, unlike=64.0)
-    config.objectives.diffusion.draws = 4
-    config.optim.trainable = ((r"dit/.*", True), (r".*", False))
-    config.optim.warmup_steps = 50
-    config.optim.ema_decay = 0.998
-    config.matmul_precision = "BF16_BF16_F32"  # some CPUs have units for it
-    config.total_steps = 3600
-    config.log_every = 50
-    config.checkpoint_every = 200
-    config.reader_processes = 0
-    return config
-
-
 def stage1():
     """Stage 1 with all of the language model's lessons, the vision tower with it."""
-    config = _go_on(shapes_stage1.get_config("moves"), "vlm")
+    config = go_on(shapes_stage1.get_config("moves"), "vlm")
     config.streams.main.update(edit=0.7, moves=0.3)
     config.streams.caption.update(batch=32, tinted=0.4)
     config.optim.trainable = ((r".*", True),)
@@ -117,7 +71,7 @@ def stage1():
 
 def stage2():
     """Stage 2, alignment, with the language model and the decoder of the other two."""
-    config = _go_on(shapes_stage2.get_config("reasons"), *common.TINY)
+    config = go_on(shapes_stage2.get_config("reasons"), *common.TINY)
     config.streams.generate.batch = 64
     config.streams.retrieve.batch = 192
     config.optim.learning_rate = 2e-3
@@ -125,6 +79,6 @@ def stage2():
     return config
 
 
-RECIPES = (autoencoder, decoder, decoder_alone, stage1, stage2)
+RECIPES = (decoder, stage1, stage2)
 NAMES = tuple(recipe.__name__ for recipe in RECIPES)
 VARIANTS = (*NAMES, *(f"{name}-tiny" for name in NAMES), "tiny")

@@ -19,9 +19,9 @@ prepare ""
 mkdir -p "$runs"
 cd "$home"
 
-longer=configs/shapes_longer.py
+longer=configs/shapes_longer_cpu.py
 train autoencoder $longer:autoencoder
-train decoder $longer:decoder_alone \
+train decoder $longer:decoder \
   --config.init_from.vae="$runs/autoencoder:vae"
 
 bridge assemble "$runs/model" --force --dtype bfloat16 \
