@@ -7,6 +7,7 @@ carried from step to step.
 
 import contextlib
 import dataclasses
+import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -131,7 +132,8 @@ def claim(workdir: Path, resume: bool | str) -> None:
 
     Raises:
       BridgeError: it holds a run and `resume` is False, or it does not exist and
-        `resume` is True; with several processes, for all of them alike.
+        `resume` is True, or its config.json is no run's; with several processes, for
+        all of them alike.
     """
     problem = _unfit(workdir, resume)
     if runtime.any_process(bool(problem)):
@@ -152,7 +154,21 @@ def _unfit(workdir: Path, resume: bool | str) -> str:
         return (
             f"nothing to resume in {workdir}; leave --resume out to start a run there"
         )
+    if there and not _is_a_runs(workdir / "config.json"):
+        return (
+            f"{workdir}/config.json was written by no training, and would be lost; give"
+            " another --workdir"
+        )
     return ""
+
+
+def _is_a_runs(file: Path) -> bool:
+    """Whether a config.json may be replaced: none, a run's, or one cut short."""
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return True
+    return isinstance(config, dict) and "seed" in config
 
 
 def _restored(

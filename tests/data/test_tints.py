@@ -51,6 +51,5 @@ def test_how_far_tints_are_from_named_colors_can_be_set():
 
 
 def test_tints_that_can_hardly_be_are_refused():
-    stream = make(tinted=1.0, unlike=121)
     with pytest.raises(BridgeError, match="unlike: 121 leaves no tints; 120 is"):
-        stream(0)
+        make(tinted=1.0, unlike=121)

@@ -172,6 +172,18 @@ def test_resume_needs_something_unless_auto(tmp_path):
     assert loop.train(toy.run(tmp_path / "none", 3, resume="auto")).step == 3
 
 
+@pytest.mark.parametrize("resume", [True, "auto"])
+def test_a_config_of_others_is_not_lost(tmp_path, resume):
+    """Such as of a downloaded model, where one cut short by a crash is a run's own."""
+    config = tmp_path / "config.json"
+    config.write_text(before := '{"model_type": "qwen2_vl", "hidden_size": 8}')
+    with pytest.raises(BridgeError, match=r"config\.json was written by no training"):
+        loop.train(toy.run(tmp_path, 2, resume=resume))
+    assert config.read_text() == before and os.listdir(tmp_path) == ["config.json"]
+    config.write_text('{"seed": 3, "mod')
+    assert loop.train(toy.run(tmp_path, 2, resume=resume)).step == 2
+
+
 def test_another_model_is_refused_with_the_difference(tmp_path):
     loop.train(toy.run(tmp_path, 2))
     with pytest.raises(BridgeError, match="width is 16 there, 32 here"):
@@ -266,7 +278,7 @@ def test_a_resumed_run_that_fails_at_once_takes_nothing_away(tmp_path):
 
 
 def test_a_config_that_was_there_is_not_taken_away(tmp_path):
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text('{"seed": 3}')
     with pytest.raises(BridgeError, match="no such row"):
         loop.train(toy.run(tmp_path, 4, resume="auto", data=Failing(0)))
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]

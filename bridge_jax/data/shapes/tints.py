@@ -29,13 +29,8 @@ def pictured(
 
     Which color an object would have had says nothing then, so any shape may be tinted;
     objects that keep their color form pairs of the split. Tints are `unlike` apart from
-    every named color, or further.
-
-    Raises:
-      BridgeError: hardly a color is `unlike` all of them.
+    every named color, or further (see `check_unlike`).
     """
-    if unlike > FARTHEST:
-        raise BridgeError(f"unlike: {unlike:g} leaves no tints; {FARTHEST} is the most")
     pairs = [rng.choice(splits.pairs(split)) for _ in range(1 + rng.below(4))]
     scene = scene_lib.arrange(rng, pairs)
     given, nameless = {}, set()
@@ -53,6 +48,12 @@ def pictured(
     ]
     scene = scene_lib.Scene(scene.background, tuple(shapes))
     return draw.render(scene, given, size), language.canonical(scene, nameless)
+
+
+def check_unlike(unlike: float) -> None:
+    """Raises BridgeError where hardly a color is that far from all that have a name."""
+    if unlike > FARTHEST:
+        raise BridgeError(f"unlike: {unlike:g} leaves no tints; {FARTHEST} is the most")
 
 
 def tinted(

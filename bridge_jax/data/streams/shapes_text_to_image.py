@@ -41,6 +41,9 @@ class Stream:
     tinted: float = 0.0
     unlike: float = tints.UNLIKE_NAMED
 
+    def __post_init__(self):
+        tints.check_unlike(self.unlike)
+
     def __call__(self, index: int) -> dict[str, np.ndarray]:
         item = shapes_world.Source(self.split, self.seed, ENDLESS)[index]
         rng = Choices(self.seed, self.split, index, "text_to_image")
