@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int
 
 from bridge_jax.core.types import Array, dtype
-from bridge_jax.layers import attention, linear, norm, packed, rope, stack
+from bridge_jax.layers import activations, attention, linear, norm, packed, rope, stack
 from bridge_jax.layers import kv_cache as kv
 
 
@@ -99,7 +99,7 @@ class MLP(nn.Module):
         gate = _dense(config, config.ffn_size, ("embed", "mlp"), "gate")(x)
         up = _dense(config, config.ffn_size, ("embed", "mlp"), "up")(x)
         down = _dense(config, config.hidden_size, ("mlp", "embed"), "down")
-        return down(nn.silu(gate) * up)
+        return down(activations.silu(gate) * up)
 
 
 class Block(nn.Module):

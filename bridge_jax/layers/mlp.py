@@ -1,45 +1,11 @@
-"""Activations by the names that published configs use, and the plainest MLP."""
-
-from collections.abc import Callable
+"""The plainest MLP."""
 
 import flax.linen as nn
-import jax
-import jax.numpy as jnp
 from jaxtyping import Float
 
 from bridge_jax.core import types
 from bridge_jax.core.types import Array
-from bridge_jax.layers import linear
-
-
-def quick_gelu(x: Float[Array, "*S"]) -> Float[Array, "*S"]:
-    """x * sigmoid(1.702 x) (CLIP, the Qwen2-VL vision tower)."""
-    return x * jax.nn.sigmoid(1.702 * x)
-
-
-def gelu_exact(x: Float[Array, "*S"]) -> Float[Array, "*S"]:
-    """x * Phi(x), by the error function."""
-    return jax.nn.gelu(x, approximate=False)
-
-
-def gelu_tanh(x: Float[Array, "*S"]) -> Float[Array, "*S"]:
-    """The tanh approximation of GELU ("gelu_new" in T5)."""
-    return jax.nn.gelu(x, approximate=True)
-
-
-ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
-    "quick_gelu": quick_gelu,
-    "gelu": gelu_exact,
-    "gelu_tanh": gelu_tanh,
-    "silu": jax.nn.silu,
-    "relu": jax.nn.relu,
-    "tanh": jnp.tanh,
-}
-
-
-def activation(name: str) -> Callable[[jax.Array], jax.Array]:
-    """The activation of that name; KeyError lists nothing, configs are checked."""
-    return ACTIVATIONS[name]
+from bridge_jax.layers import activations, linear
 
 
 class TwoLayers(nn.Module):
@@ -54,7 +20,9 @@ class TwoLayers(nn.Module):
     def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
         """x [..., in] -> [..., out]."""
         hidden = self._dense(self.inner, ("embed", "mlp"), "inner")(x)
-        return self._dense(self.out, ("mlp", "embed"), "outer")(gelu_exact(hidden))
+        return self._dense(self.out, ("mlp", "embed"), "outer")(
+            activations.gelu_exact(hidden)
+        )
 
     def _dense(self, width: int, axes: tuple[str, str], name: str) -> linear.Dense:
         return linear.Dense(

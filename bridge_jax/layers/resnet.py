@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from bridge_jax.core.types import Array
-from bridge_jax.layers import attention, convolution, linear, norm
+from bridge_jax.layers import activations, attention, convolution, linear, norm
 
 EPS = 1e-6  # of every group norm here, as published
 
@@ -33,7 +33,9 @@ class ResnetBlock(nn.Module):
         y = x
         for index in ("1", "2"):
             y = norm.GroupNorm(self.groups, EPS, name=f"norm{index}", **types)(y)
-            y = linear.Conv(self.features, name=f"conv{index}", **types)(nn.silu(y))
+            y = linear.Conv(self.features, name=f"conv{index}", **types)(
+                activations.silu(y)
+            )
         if x.shape[-1] != self.features:
             x = pointwise(self.features, "shortcut", **types)(x)
         return x + y

@@ -17,7 +17,7 @@ from jaxtyping import Float, Shaped
 from bridge_jax.core import types
 from bridge_jax.core.types import Array
 from bridge_jax.core.weights import Rule
-from bridge_jax.layers import attention, linear, mlp, norm, products, stack
+from bridge_jax.layers import activations, attention, linear, norm, products, stack
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -132,7 +132,7 @@ class GatedMLP(nn.Module):
         self, x: Float[Array, "B T D"], deterministic: bool
     ) -> Float[Array, "B T D"]:
         """x [B, T, D] -> [B, T, D]."""
-        hidden = mlp.gelu_tanh(self.gate(x)) * self.up(x)
+        hidden = activations.gelu_tanh(self.gate(x)) * self.up(x)
         return self.down(self.drop(hidden, deterministic=deterministic))
 
 

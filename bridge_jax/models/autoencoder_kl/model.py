@@ -12,7 +12,7 @@ from jaxtyping import Float
 from bridge_jax.core import types
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Array
-from bridge_jax.layers import linear, norm, resnet
+from bridge_jax.layers import activations, linear, norm, resnet
 from bridge_jax.models.autoencoder_kl.config import Config
 
 # Bounds of the log variance, so that an untrained encoder cannot overflow exp.
@@ -176,4 +176,4 @@ def _resnet(config: Config, width: int, name: str) -> nn.Module:
 def _head(config: Config, features: int, x: jax.Array) -> jax.Array:
     dtypes = precision(config)
     x = norm.GroupNorm(config.norm_groups, resnet.EPS, name="norm_out", **dtypes)(x)
-    return linear.Conv(features, name="conv_out", **dtypes)(nn.silu(x))
+    return linear.Conv(features, name="conv_out", **dtypes)(activations.silu(x))

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from bridge_jax.core import types
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Array
-from bridge_jax.layers import attention, linear, mlp, norm, stack
+from bridge_jax.layers import activations, attention, linear, norm, stack
 from bridge_jax.models.bert.config import Config
 
 _INIT = nn.initializers.normal(0.02)
@@ -78,7 +78,7 @@ class Block(nn.Module):
         """x [B, T, D], mask bool [B, 1, 1, T] -> [B, T, D]."""
         y = self.drop(self.attention(x, mask), deterministic=deterministic)
         x = self.attention_norm(x + y)
-        y = self.down(mlp.gelu_exact(self.up(x)))
+        y = self.down(activations.gelu_exact(self.up(x)))
         x = self.mlp_norm(x + self.drop(y, deterministic=deterministic))
         return linear.constrain(x, ("batch", "seq", "embed"))
 

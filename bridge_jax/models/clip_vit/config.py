@@ -12,7 +12,7 @@ class Config:
     Attributes:
       image: pixels a side; every picture has that size.
       patch: pixels a side of a patch.
-      activation: a name of `layers.mlp`.
+      activation: a name of `layers.activations`.
       select: which layer's output is read, counted from the end as in LLaVA: -1 is the
         last, -2 the one before.
     """

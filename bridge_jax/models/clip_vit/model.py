@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from bridge_jax.core import types
 from bridge_jax.core.types import Array
-from bridge_jax.layers import attention, linear, mlp, norm, patch_width
+from bridge_jax.layers import activations, attention, linear, norm, patch_width
 from bridge_jax.models.clip_vit.config import Config
 
 
@@ -49,7 +49,7 @@ class Block(nn.Module):
             for layer in (self.query, self.key, self.value)
         )
         x = x + self.out(attention.merge_heads(attention.attend(q, k, v)))
-        inner = mlp.activation(c.activation)(self.up(self.mlp_norm(x)))
+        inner = activations.named(c.activation)(self.up(self.mlp_norm(x)))
         return linear.constrain(x + self.down(inner), ("batch", "seq", "embed"))
 
 

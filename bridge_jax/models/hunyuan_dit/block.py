@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from bridge_jax.core.types import Array
-from bridge_jax.layers import attention, linear, norm, packed, rope
+from bridge_jax.layers import activations, attention, linear, norm, packed, rope
 from bridge_jax.models.hunyuan_dit.config import Config
 from bridge_jax.models.hunyuan_dit.embed import Mlp, dense
 
@@ -96,7 +96,7 @@ class Block(nn.Module):
             x = dense(config, config.hidden, ("embed", None), "skip_linear")(x)
         zeros = nn.initializers.zeros
         shift = dense(config, config.hidden, ("embed", None), "shift", zeros)(
-            nn.silu(conditioning)
+            activations.silu(conditioning)
         )
         x = x + SelfAttention(config, name="self_attention")(
             layer_norm(config, "self_norm")(x) + shift[:, None], rotary

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Num
 
 from bridge_jax.core.types import Array
-from bridge_jax.layers import linear, mlp, norm
+from bridge_jax.layers import activations, linear, norm
 from bridge_jax.models.hunyuan_dit.config import Config
 
 xavier = nn.initializers.xavier_uniform()
@@ -28,7 +28,7 @@ class Mlp(nn.Module):
     def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
         """x [..., in] -> [..., features]."""
         x = dense(self.config, self.hidden, self.axes[:2], "fc1", self.kernel_init)(x)
-        x = mlp.activation(self.activation)(x)
+        x = activations.named(self.activation)(x)
         return dense(
             self.config, self.features, self.axes[1:], "fc2", self.kernel_init
         )(x)
@@ -66,7 +66,9 @@ class Final(nn.Module):
         modulation = dense(
             config, 2 * config.hidden, ("embed", None), "modulation", zeros
         )
-        shift, scale = jnp.split(modulation(nn.silu(conditioning))[:, None], 2, axis=-1)
+        shift, scale = jnp.split(
+            modulation(activations.silu(conditioning))[:, None], 2, axis=-1
+        )
         x = norm.LayerNorm(
             config.norm_eps, use_scale=False, use_bias=False, dtype=config.dtype
         )(x)

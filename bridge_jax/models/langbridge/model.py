@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from bridge_jax.core import types
 from bridge_jax.core.types import Array
-from bridge_jax.layers import linear, mlp
+from bridge_jax.layers import activations, linear
 from bridge_jax.models.langbridge.config import Config
 
 
@@ -42,7 +42,7 @@ class VocabularyAdapter(nn.Module):
 
     def __call__(self, features: Float[Array, "B N I"]) -> Float[Array, "B N V"]:
         """features [B, N, vision] -> float32 coefficients [B, N, V]."""
-        hidden = self.outer(mlp.gelu_exact(self.inner(features)))
+        hidden = self.outer(activations.gelu_exact(self.inner(features)))
         return shape(self.config, self.words(hidden).astype(jnp.float32))
 
 

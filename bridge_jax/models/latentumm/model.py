@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from bridge_jax.core import types
 from bridge_jax.core.types import Array
-from bridge_jax.layers import attention, linear, mlp, norm
+from bridge_jax.layers import activations, attention, linear, mlp, norm
 from bridge_jax.models.latentumm.config import Config
 
 TEXT, IMAGE = 0, 1  # rows of the modality embedding
@@ -61,7 +61,7 @@ class Block(nn.Module):
         )
         y = self.out(attention.merge_heads(attention.attend(q, k, v)))
         x = self.attention_norm(x + self.drop(y, deterministic=deterministic))
-        y = self.drop(mlp.gelu_exact(self.up(x)), deterministic=deterministic)
+        y = self.drop(activations.gelu_exact(self.up(x)), deterministic=deterministic)
         y = self.down(y)
         return self.mlp_norm(x + self.drop(y, deterministic=deterministic))
 
@@ -113,7 +113,7 @@ class Aligner(nn.Module):
         tokens = jnp.stack([self._token(text, TEXT), self._token(image, IMAGE)], axis=1)
         states = self._encode(tokens, deterministic)
         both = states.reshape(len(states), -1)
-        return self.fuse_out(self.fuse_norm(mlp.gelu_exact(self.fuse_in(both))))
+        return self.fuse_out(self.fuse_norm(activations.gelu_exact(self.fuse_in(both))))
 
     def _token(self, embedding: jax.Array, modality: int) -> jax.Array:
         project = self.text_in if modality == TEXT else self.image_in

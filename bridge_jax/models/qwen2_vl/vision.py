@@ -10,9 +10,9 @@ from jaxtyping import Float, Int, Num
 
 from bridge_jax.core.types import Array, dtype
 from bridge_jax.layers import (
+    activations,
     attention,
     linear,
-    mlp,
     norm,
     packed,
     patch_width,
@@ -58,7 +58,9 @@ class MLP(nn.Module):
         """x [B, P, D] -> [B, P, D]."""
         vision = self.config.vision
         width = vision.mlp_ratio * vision.dim
-        x = mlp.quick_gelu(_dense(self.config, width, ("embed", "mlp"), "up")(x))
+        x = activations.quick_gelu(
+            _dense(self.config, width, ("embed", "mlp"), "up")(x)
+        )
         return _dense(self.config, vision.dim, ("mlp", "embed"), "down")(x)
 
 
@@ -93,7 +95,7 @@ class Merger(nn.Module):
         config = self.config
         width = config.vision.merge**2 * config.vision.dim
         x = _norm(config, "norm")(x).reshape(x.shape[0], -1, width)
-        x = mlp.gelu_exact(_dense(config, width, ("embed", "mlp"), "up")(x))
+        x = activations.gelu_exact(_dense(config, width, ("embed", "mlp"), "up")(x))
         return _dense(config, config.hidden_size, ("mlp", "embed"), "down")(x)
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from bridge_jax.core import types
 from bridge_jax.core.types import Array
-from bridge_jax.layers import linear, mlp
+from bridge_jax.layers import activations, linear
 from bridge_jax.models.llava.config import Config
 from bridge_jax.models.llava.connectors import Embed, cosines
 
@@ -32,7 +32,7 @@ class Connector(nn.Module):
             param_dtype=types.dtype(c.param_dtype),
         )
         inner = dense(axes=(None, "mlp"), name="inner")(features)
-        return dense(axes=("mlp", "embed"), name="outer")(mlp.gelu_exact(inner))
+        return dense(axes=("mlp", "embed"), name="outer")(activations.gelu_exact(inner))
 
     def affinities(
         self, features: Float[Array, "B N I"], embed: Embed
