@@ -62,6 +62,15 @@ def constrain(x: Shaped[Array, "*S"], axes: Sequence[Axis]) -> Shaped[Array, "*S
     return nn.with_logical_constraint(x, tuple(axes))
 
 
+def add_shared(x: Float[Array, "*S"], shared: Float[Array, "*T"]) -> Float[Array, "*S"]:
+    """x + shared, which has axes of length 1 where rows of x share it; in x's dtype.
+
+    Added in float32, and with that its gradient, a sum over those rows: of bfloat16 it
+    would be rounded at every row.
+    """
+    return (x.astype(jnp.float32) + shared.astype(jnp.float32)).astype(x.dtype)
+
+
 class Dense(nn.Module):
     """y = x @ kernel (+ bias) over the last axis.
 
@@ -110,7 +119,7 @@ class Dense(nn.Module):
                 (self.axes[1],),
                 self.param_dtype,
             )
-            y = y + bias.astype(self.dtype)[None]
+            y = add_shared(y, bias[None])
         return y.reshape(*x.shape[:-1], self.features)
 
 
@@ -224,5 +233,5 @@ class Conv(nn.Module):
                 (self.axes[1],),
                 self.param_dtype,
             )
-            y = y + bias.astype(self.dtype)[None, None, None]
+            y = add_shared(y, bias[None, None, None])
         return y

@@ -178,7 +178,7 @@ def _decay_weights(rate: float, factors: Any) -> optax.GradientTransformation:
 
     def update(updates: Any, params: Any) -> Any:
         return jax.tree.map(
-            lambda u, p, f: u + (rate * f * p).astype(u.dtype) if p.ndim > 1 else u,
+            lambda u, p, f: u + rate * f * p.astype(u.dtype) if p.ndim > 1 else u,
             updates,
             params,
             factors,

@@ -178,6 +178,7 @@ def _updated(
     loss: Array,
     figures: Figures,
 ) -> tuple[TrainState, Figures]:
+    gradients = steady.wide(gradients)
     norm = optax.tree.norm(gradients)
     finite = jnp.isfinite(loss) & jnp.isfinite(norm)
     good, norms = finite, state.norms

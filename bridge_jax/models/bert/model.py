@@ -131,7 +131,7 @@ class Encoder(nn.Module):
         if token_types is None:
             token_types = jnp.zeros_like(tokens)
         x = self.token_embed(tokens) + self.type_embed(token_types)
-        x = x + self.position_embed(jnp.arange(length))[None]
+        x = linear.add_shared(x, self.position_embed(jnp.arange(length))[None])
         x = self.drop(self.embed_norm(x), deterministic=deterministic)
         allowed = mask.astype(bool)[:, None, None]
 

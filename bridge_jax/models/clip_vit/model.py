@@ -100,7 +100,7 @@ class ClipViT(nn.Module):
             self.class_token.astype(x.dtype)[None, None], (len(x), 1, c.hidden)
         )
         x = jnp.concatenate([first, x], axis=1)
-        x = self.first_norm(x + self.position.astype(x.dtype)[None])
+        x = self.first_norm(linear.add_shared(x, self.position[None]))
         found = [x]
         for layer in self.layers:
             found.append(layer(found[-1]))

@@ -98,9 +98,8 @@ class Block(nn.Module):
         shift = dense(config, config.hidden, ("embed", None), "shift", zeros)(
             activations.silu(conditioning)
         )
-        x = x + SelfAttention(config, name="self_attention")(
-            layer_norm(config, "self_norm")(x) + shift[:, None], rotary
-        )
+        shifted = linear.add_shared(layer_norm(config, "self_norm")(x), shift[:, None])
+        x = x + SelfAttention(config, name="self_attention")(shifted, rotary)
         x = x + CrossAttention(config, name="cross_attention")(
             layer_norm(config, "cross_norm")(x), text, rotary
         )

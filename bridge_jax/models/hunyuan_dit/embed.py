@@ -72,7 +72,7 @@ class Final(nn.Module):
         x = norm.LayerNorm(
             config.norm_eps, use_scale=False, use_bias=False, dtype=config.dtype
         )(x)
-        x = x * (1 + scale) + shift
+        x = linear.add_shared(x * (1 + scale), shift)
         features = config.patch**2 * config.out_channels
         return dense(config, features, ("embed", None), "projection", zeros)(x)
 

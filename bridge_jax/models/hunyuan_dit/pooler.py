@@ -34,7 +34,7 @@ class Pooler(nn.Module):
         )
         mean = jnp.mean(states, axis=1, keepdims=True)
         tokens = jnp.concatenate([mean, states], axis=1).astype(config.dtype)
-        tokens = tokens + position.astype(config.dtype)[None]
+        tokens = linear.add_shared(tokens, position[None])
         axes = ("embed", "heads")
         query = dense(config, width, axes, "query")(tokens[:, :1])
         key = dense(config, width, axes, "key")(tokens)

@@ -117,7 +117,7 @@ class Aligner(nn.Module):
 
     def _token(self, embedding: jax.Array, modality: int) -> jax.Array:
         project = self.text_in if modality == TEXT else self.image_in
-        return project(embedding) + self.modality[modality][None]
+        return linear.add_shared(project(embedding), self.modality[modality][None])
 
     def _single(self, token: jax.Array, deterministic: bool) -> jax.Array:
         return self.single_out(self._encode(token[:, None], deterministic)[:, 0])
