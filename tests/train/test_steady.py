@@ -24,7 +24,7 @@ def numbers(count, scale=1.0):
 
 @pytest.mark.parametrize("name", RULES)
 def test_moments_of_half_precision_are_rounded_once_a_step(name):
-    """Each step is optax's in float32, from what the last one's state was rounded to."""
+    """Each is optax's in float32, from what the state before was rounded to."""
     config = optim.OptimConfig(
         name=name, b1=B1, b2=B2, eps=EPS, clip_norm=0.0, schedule="constant"
     )
