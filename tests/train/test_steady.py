@@ -5,8 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import toy
 
-from bridge_jax.train import optim, steady
+from bridge_jax.core import term
+from bridge_jax.train import optim, steady, step
+from bridge_jax.train import state as state_lib
 
 B1, B2, EPS = 0.9, 0.95, 1e-8
 RULES = {
@@ -66,3 +69,24 @@ def test_a_decay_of_half_precision_is_not_rounded():
     )
     wanted = -config.learning_rate * 0.01 * value.astype(jnp.float32)
     np.testing.assert_allclose(updates["kernel"], wanted, rtol=1e-6)
+
+
+def test_a_gradient_of_half_precision_is_measured_in_float32():
+    where = toy.layout(1)
+    state, _ = toy.fresh(where)
+    half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), state.params)
+    optimizer = optim.make(optim.OptimConfig(), half, total_steps=9)
+    (shares,) = numbers(1)
+
+    def loss(params, batch, rngs, at):
+        kernel = params["first"]["kernel"]
+        value = jnp.sum((kernel[:5, :7] * batch["shares"]).astype(jnp.float32))
+        return {"sum": (1.0, term.Term(value, jnp.float32(1)))}
+
+    made = state_lib.create(half, optimizer, 0, where)
+    made, figures = step.Step(loss, optimizer, where)(made, {"shares": shares})
+    norm, _ = figures["gradient_norm"]
+    wanted = np.linalg.norm(np.asarray(shares, np.float64))
+    assert norm.dtype == jnp.float32
+    np.testing.assert_allclose(norm, wanted, rtol=1e-6)
+    assert all(leaf.dtype == jnp.bfloat16 for leaf in jax.tree.leaves(made.params))
