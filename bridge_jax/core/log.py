@@ -13,7 +13,7 @@ import numpy as np
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
-from bridge_jax.core import errors
+from bridge_jax.core import errors, unread
 
 # These have their own place in the line; everything else follows the loss.
 _HEAD = ("seconds", "flops_per_second", "samples_per_second", "loss")
@@ -22,8 +22,9 @@ _HEAD = ("seconds", "flops_per_second", "samples_per_second", "loss")
 def say(text: str) -> None:
     """Print one line from process 0, above the progress bar if there is one."""
     if jax.process_index() == 0:
-        tqdm.write(text)
-        sys.stdout.flush()
+        with unread.terminal_may_go():
+            tqdm.write(text)
+            sys.stdout.flush()
 
 
 def progress(items: Iterable, description: str, total: int | None = None) -> tqdm:
@@ -94,7 +95,8 @@ class Writer:
 
     def advance(self, step: int) -> None:
         """Move the progress bar to `step`."""
-        self._bar.update(step - self._bar.n)
+        with unread.terminal_may_go():
+            self._bar.update(step - self._bar.n)
 
     def scalars(self, step: int, figures: Mapping[str, float]) -> None:
         """Report one window: line, metrics.jsonl, TensorBoard."""
@@ -117,7 +119,8 @@ class Writer:
                 self._events.add_image(name, value, step, dataformats="HWC")
 
     def close(self) -> None:
-        self._bar.close()
+        with unread.terminal_may_go():
+            self._bar.close()
         if "_events" in vars(self):
             with errors.recording(self._metrics.with_name("tensorboard")):
                 self._events.close()

@@ -1,7 +1,10 @@
 """Outputs that nobody reads any more: a closed pipe, a terminal that is gone."""
 
+import contextlib
+import errno
 import os
 import select
+from collections.abc import Iterator
 
 OUTPUTS = (1, 2)  # stdout, stderr
 
@@ -21,3 +24,17 @@ def silence(outputs: tuple[int, ...] = OUTPUTS) -> bool:
         os.dup2(nowhere, output)
         os.close(nowhere)
     return bool(unread)
+
+
+@contextlib.contextmanager
+def terminal_may_go() -> Iterator[None]:
+    """Within, writing to a terminal that has been closed is no error.
+
+    A signal tells of it, and the run ends as that has it: what is written in between
+    must not end it before.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EIO or not silence():
+            raise
