@@ -1,6 +1,6 @@
 """The shipped shapes-tiny goes on learning on a CPU: some hours of two cores.
 
-`bash launch/longer_cpu.sh` runs these, each from what those before it gave:
+`bash launch/longer_cpu.sh` runs the first two, the decoder twice. The stages follow:
 
     bridge train --config configs/shapes_longer_cpu.py:autoencoder --workdir runs/vae
     bridge train --config configs/shapes_longer_cpu.py:decoder --workdir runs/dit \\
@@ -89,7 +89,7 @@ def stage2():
     config.streams.edit.batch = 32
     config.streams.retrieve.update(batch=96, near=0.5)
     config.optim.ema_decay = 0.99
-    config.total_steps = 700
+    config.total_steps = 2400  # after 600, learned queries were far from mT5's states
     return config
 
 

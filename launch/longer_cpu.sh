@@ -5,9 +5,10 @@
 #   bash launch/longer_cpu.sh [WORKDIR]      (default: runs/longer_cpu)
 #
 # An autoencoder that is shown no color with a name, and the decoder that learns its
-# latents; all else is as shipped. The model is WORKDIR/model, its figures are in
-# WORKDIR/once and WORKDIR/best. Run it again to go on after an interruption: finished
-# steps are skipped, started ones resume at their last checkpoint.
+# latents in two rounds, the second on other rows; all else is as shipped. The model is
+# WORKDIR/model, its figures are in WORKDIR/once and WORKDIR/best. Run it again to go on
+# after an interruption: finished steps are skipped, started ones resume at their last
+# checkpoint.
 set -euo pipefail
 # shellcheck source=launch/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
@@ -21,8 +22,11 @@ cd "$home"
 
 longer=configs/shapes_longer_cpu.py
 train autoencoder $longer:autoencoder
-train decoder $longer:decoder \
-  --config.init_from.vae="$runs/autoencoder:vae"
+vae="$runs/autoencoder:vae"
+train decoder_first $longer:decoder --config.init_from.vae="$vae"
+train decoder $longer:decoder --config.init_from.vae="$vae" \
+  --config.init_from.dit="$runs/decoder_first:dit" \
+  --config.seed=3 --config.streams.main.seed=3
 
 bridge assemble "$runs/model" --force --dtype bfloat16 \
   --part vlm=shapes-tiny \
