@@ -59,7 +59,8 @@ def made_jobs():
 
 
 def long_grid(out):
-    """What the test of SIGTERM runs as a process of its own."""
+    """What the test of signals runs as a process of its own."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # not as who runs the tests has it
 
     def command(job):
         return [sys.executable, "-c", LONG, str(job.folder(out))]
@@ -106,7 +107,8 @@ def test_workers_share_the_cores(jobs, tmp_path, monkeypatch):
     assert grid.shares([0, 1, 2], 2) == [{0, 2}, {1}]
 
 
-def test_who_stops_the_grid_stops_its_jobs(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_stops_the_grid_stops_its_jobs(tmp_path, number):
     folder = f"pathlib.Path({str(tmp_path)!r})"
     code = f"import pathlib, test_grid; test_grid.long_grid({folder})"
     here = os.pathsep.join([os.path.dirname(__file__), *sys.path])
@@ -117,7 +119,7 @@ def test_who_stops_the_grid_stops_its_jobs(tmp_path):
     while len(list(tmp_path.rglob("started"))) < 2:  # so that both are running
         assert time.monotonic() < deadline and started.poll() is None
         time.sleep(0.05)
-    started.send_signal(signal.SIGTERM)
+    started.send_signal(number)
     assert started.wait(30) == 42
     assert len(list(tmp_path.rglob("saved"))) == 2
     assert len(list(tmp_path.rglob("started"))) == 2  # and no other one began

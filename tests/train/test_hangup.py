@@ -15,8 +15,9 @@ from bridge_jax.train import loop
 
 if "untold" not in sys.argv:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # told when that terminal is closed
-if "nohup" in sys.argv:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+# Whoever runs the tests may ignore it, and it is inherited.
+ignored = "nohup" in sys.argv
+signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
 
 class Slowly:
     every = 1
