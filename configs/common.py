@@ -114,6 +114,24 @@ def parts(table, *names):
     return ConfigDict({name: dict(table[name]) for name in names})
 
 
+def recipe(recipes, variant, default):
+    """The config of a file of several recipes: `name`, `name-tiny`, or `tiny`.
+
+    Without a name it is that of `default`.
+    """
+    name, _, tiny = (variant or default).partition("-")
+    if name == "tiny":
+        name, tiny = default, "tiny"
+    config = {one.__name__: one for one in recipes}[name]()
+    return smoke(config) if tiny else config
+
+
+def variants(recipes):
+    """All that `recipe` knows."""
+    names = tuple(one.__name__ for one in recipes)
+    return (*names, *(f"{name}-tiny" for name in names), "tiny")
+
+
 def smoke(config):
     """`:tiny` of a recipe: a few steps, small batches, nothing to start from."""
     config.init_from = ConfigDict()
@@ -121,6 +139,7 @@ def smoke(config):
     config.log_every = 2
     config.checkpoint_every = 4
     config.pictures_every = 0
+    config.reader_processes = 0
     config.optim.warmup_steps = 0
     for stream in config.streams.values():
         stream.batch = 8

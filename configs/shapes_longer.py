@@ -24,14 +24,7 @@ READERS = 12
 
 
 def get_config(variant="decoder"):
-    name, _, tiny = (variant or "decoder").partition("-")
-    if name == "tiny":
-        name, tiny = "decoder", "tiny"
-    config = {recipe.__name__: recipe for recipe in RECIPES}[name]()
-    if tiny:
-        config.reader_processes = 0
-        return common.smoke(config)
-    return config
+    return common.recipe(RECIPES, variant, "decoder")
 
 
 def go_on(config, *parts):
@@ -80,5 +73,4 @@ def stage2():
 
 
 RECIPES = (decoder, stage1, stage2)
-NAMES = tuple(recipe.__name__ for recipe in RECIPES)
-VARIANTS = (*NAMES, *(f"{name}-tiny" for name in NAMES), "tiny")
+VARIANTS = common.variants(RECIPES)

@@ -21,11 +21,7 @@ from configs import common, shapes_longer, shapes_pretrain
 
 
 def get_config(variant="autoencoder"):
-    name, _, tiny = (variant or "autoencoder").partition("-")
-    if name == "tiny":
-        name, tiny = "autoencoder", "tiny"
-    config = {recipe.__name__: recipe for recipe in RECIPES}[name]()
-    return common.smoke(config) if tiny else config
+    return common.recipe(RECIPES, variant, "autoencoder")
 
 
 def _on_cpu(config):
@@ -89,10 +85,9 @@ def stage2():
     config.streams.edit.batch = 32
     config.streams.retrieve.update(batch=96, near=0.5)
     config.optim.ema_decay = 0.99
-    config.total_steps = 2400  # after 600, learned queries were far from mT5's states
+    config.total_steps = 2400  # 600 were too few for learned queries
     return config
 
 
 RECIPES = (autoencoder, decoder, stage1, stage2)
-NAMES = tuple(recipe.__name__ for recipe in RECIPES)
-VARIANTS = (*NAMES, *(f"{name}-tiny" for name in NAMES), "tiny")
+VARIANTS = common.variants(RECIPES)

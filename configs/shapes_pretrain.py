@@ -16,11 +16,7 @@ from configs import common
 
 
 def get_config(variant="vlm"):
-    part, _, tiny = (variant or "vlm").partition("-")
-    if part == "tiny":
-        part, tiny = "vlm", "tiny"
-    config = {recipe.__name__: recipe for recipe in RECIPES}[part]()
-    return common.smoke(config) if tiny else config
+    return common.recipe(RECIPES, variant, "vlm")
 
 
 def autoencoder():
@@ -179,5 +175,4 @@ RECIPES = (
     decoder_longer,
     vlm,
 )
-PARTS = tuple(recipe.__name__ for recipe in RECIPES)
-VARIANTS = (*PARTS, *(f"{part}-tiny" for part in PARTS), "tiny")
+VARIANTS = common.variants(RECIPES)
