@@ -1,7 +1,8 @@
 """Activations, by the names that published configs use.
 
 Those of half precision are computed in float32 and rounded once, as torch does it:
-rounded at every step they lose digits, and a CPU takes up to nine times as long.
+rounded at every step they lose digits, and a CPU takes several times as long
+(bench/NOTES.md).
 """
 
 import functools

@@ -33,9 +33,8 @@ Turn = Callable[[jax.Array], jax.Array]
 def _rotation(turned: Turn) -> Callable[[jax.Array, jax.Array, jax.Array], jax.Array]:
     """x, cos, sin -> x cos + turned(x) sin, in float32 and back in x's dtype.
 
-    `turned` is a quarter turn of each pair. The gradient is the rotation back, which
-    takes a third to half of the time of what is derived from the swapping of pairs;
-    angles have none.
+    `turned` is a quarter turn of each pair. The gradient is the rotation back; derived
+    from the swapping of pairs, it takes a CPU up to twice as long. Angles have none.
     """
 
     @jax.custom_vjp

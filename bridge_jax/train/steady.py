@@ -6,8 +6,8 @@ alone, and XLA can write them over the old ones. Selected afterwards, the old on
 still be wanted, and copied (what that cost on CPUs: bench/NOTES.md).
 
 Parameters and moments of half precision are read in float32, and rounded once a step:
-rounded at every operation, what is learnt is lost in the last digits, and a CPU spends
-a fifth of a step on that.
+rounded at every operation, what is learnt is lost in the last digits, and CPUs take
+longer (bench/NOTES.md).
 """
 
 from typing import Any

@@ -140,7 +140,7 @@ def test_a_suite_goes_on_after_sides_that_differ(tmp_path):
     assert [(one.case, one.size) for one in apart] == [("sums/other", "tiny")]
     text = table.markdown(results, apart)
     assert "\n" not in text[: text.index("Not timed")]
-    assert "Not timed, as the two disagree: `sums/other` at tiny (by 0.1%)." in text
+    assert "Not timed, as the two disagree: `sums/other` at tiny by 0.1%." in text
     assert "Not timed" not in table.markdown(results)
 
 

@@ -53,17 +53,17 @@ def _verdict(results: Sequence[race.Result]) -> str:
 
 
 def _untimed(apart: Sequence[race.Disagreement]) -> str:
-    named = [f"`{one.case}` at {one.size} (by {one.error:.1%})" for one in apart]
+    named = [f"{_name(one)} by {one.error:.1%}" for one in apart]
     return f" Not timed, as the two disagree: {', '.join(named)}." if named else ""
 
 
 def _named(results: Sequence[race.Result]) -> str:
-    return ", ".join(
-        f"`{one.case}` at {one.size}"
-        + (f" ({one.peer})" if one.peer != "torch" else "")
-        + f" {one.ratio:.2f}"
-        for one in results
-    )
+    return ", ".join(f"{_name(one)} {one.ratio:.2f}" for one in results)
+
+
+def _name(one: race.Result | race.Disagreement) -> str:
+    against = f" ({one.peer})" if one.peer != "torch" else ""
+    return f"`{one.case}` at {one.size}{against}"
 
 
 def _cells(one: race.Result) -> list[str]:
