@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 
 from bridge_jax.cli import arguments
-from bridge_jax.core import collector, unread
+from bridge_jax.core import collector, memory, unread
 from bridge_jax.core.errors import BridgeError
 
 COMMANDS = (
@@ -54,6 +54,8 @@ EXIT_UNREAD = 141  # as a shell tells of SIGPIPE
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     collector.run_rarely()
+    if argv is None:  # a process of our own
+        memory.keep()
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
         args.run(args)

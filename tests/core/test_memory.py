@@ -1,5 +1,11 @@
 """Memory goes back to the system, and a run of some steps asks for it once."""
 
+import os
+import statistics
+import subprocess
+import sys
+
+import pytest
 import toy
 
 from bridge_jax.core import memory
@@ -40,3 +46,58 @@ def test_only_long_runs_release(tmp_path, monkeypatch):
     assert not asked
     loop.train(toy.run(tmp_path / "long", 25))
     assert asked == [1]
+
+
+# 16 MB a temporary; prints how many pages each run of the program maps anew.
+PROGRAM = """
+import resource
+from bridge_jax.core import memory
+{keep}
+import jax, jax.numpy as jnp
+run = jax.jit(lambda x: jnp.tanh(x @ x) @ jnp.sin(x) @ x)
+x = jnp.ones((2048, 2048)) / 2048
+for _ in range(60):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    run(x).block_until_ready()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def pages_mapped(keep: str) -> float:
+    """A run, by the median of the last half."""
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(keep=keep)],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return statistics.median(map(int, done.stdout.split()[30:]))
+
+
+def test_temporaries_that_are_kept_are_not_mapped_again():
+    assert pages_mapped("") > 4000  # 16 MB at least
+    assert pages_mapped("assert memory.keep()") < 40
+
+
+@pytest.mark.parametrize("plugin", ["jax_plugins", "libtpu"])
+def test_beside_other_devices_nothing_changes(plugin, monkeypatch):
+    asked = []
+
+    class Libc:
+        def mallopt(self, name, value):
+            asked.append((name, value))
+            return 1
+
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: Libc())
+    monkeypatch.setattr(memory, "_installed", lambda name: name == plugin)
+    assert not memory.keep({})
+    assert not asked
+    assert memory.keep({"JAX_PLATFORMS": "cpu"})
+    assert len(asked) == 3
+
+
+def test_without_glibc_nothing_is_kept(monkeypatch):
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
+    assert not memory.keep({"JAX_PLATFORMS": "cpu"})
