@@ -142,7 +142,10 @@ def _accumulated(
 
     def one(item: tuple[Array, Batch]) -> tuple[Params, tuple[Array, Figures]]:
         part, batch = item
-        return jax.grad(loss, has_aux=True)(trainable, batch, part, weights)
+        gradient = jax.grad(loss, has_aux=True)
+        gradients, figures = gradient(trainable, batch, part, weights)
+        # Sums of bfloat16 forget what is small.
+        return steady.wide(gradients), figures
 
     def add(total: Any, item: tuple[Array, Batch]) -> tuple[Any, None]:
         return jax.tree.map(jnp.add, total, one(item)), None

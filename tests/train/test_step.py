@@ -46,6 +46,23 @@ def test_accumulation_equals_the_big_batch(parts):
     close(first, second, rtol=1e-5)
 
 
+def test_accumulation_forgets_nothing_of_bfloat16():
+    where = toy.layout(1)
+    params = {"slope": jnp.ones((), jnp.bfloat16)}
+    optimizer = optim.make(optim.OptimConfig(), params, 1)
+    state = train_state.create(params, optimizer, 0, where)
+    rows = np.array([256.0] + 15 * [1.0], np.float32)  # 256 + 1 is 256 in bfloat16
+
+    def loss(params, batch, rngs, at):
+        count = jnp.float32(len(batch["x"]))
+        return {"loss": (1.0, term.Term((params["slope"] * batch["x"]).sum(), count))}
+
+    _, figures = step.Step(loss, optimizer, where, 16)(
+        state, where.put_batch({"x": rows})
+    )
+    assert figures["gradient_norm"][0] == rows.mean()
+
+
 def test_accumulation_refuses_coupled_terms_and_odd_batches():
     where = toy.layout(1)
 
