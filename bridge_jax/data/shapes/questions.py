@@ -227,7 +227,7 @@ LESSONS = EVEN + (_relation, _relation, _comparison, _place_of, _place_of)
 LESSONS += (_relation_told,)
 # Mostly what takes several objects of a picture at once, with a little of all else.
 REASONING = LESSONS + (_relation, _relation, _comparison, _count, _count)
-# More than half where things are to each other, most of what REASONING leaves wrong.
+# Nearly half where things are to each other: most of what REASONING leaves wrong.
 BY_RELATION = LESSONS + 8 * (_relation,) + 2 * (_relation_told,) + (_comparison, _count)
 MIXES: dict[str, tuple[Maker, ...]] = {
     "even": EVEN,
