@@ -96,7 +96,7 @@ def test_lessons_prepare_for_relations():
     ("mix", "often", "share"),
     [
         ("reasoning", (*questions.RELATIONS, "count", "comparison"), 0.6),
-        ("relations", questions.RELATIONS, 0.4),
+        ("relations", questions.RELATIONS, 0.35),
     ],
 )
 def test_mixes_ask_mostly_for_several_objects(mix, often, share):
