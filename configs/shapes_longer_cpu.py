@@ -6,12 +6,10 @@
     bridge train --config configs/shapes_longer_cpu.py:decoder --workdir runs/dit \\
         --config.init_from.vae=runs/vae:vae
     bridge train --config configs/shapes_longer_cpu.py:stage1 --workdir runs/stage1
-    bridge train --config configs/shapes_longer_cpu.py:relations \\
-        --workdir runs/relations --config.init_from.vlm=runs/stage1:vlm
     bridge train --config configs/shapes_longer_cpu.py:stage2 --workdir runs/stage2 \\
-        --config.init_from.vlm=runs/relations:vlm
+        --config.init_from.vlm=runs/stage1:vlm
 
-The first two and the last three know nothing of each other: each may have a core.
+The first two and the last two know nothing of each other: each pair may have a core.
 
 Fewer steps and smaller batches than a GPU's (`shapes_longer.py`) go to what is still
 wrong: an autoencoder that draws what training never shows, questions about several
@@ -87,30 +85,14 @@ def stage1():
     return config
 
 
-def relations():
-    """`stage1` once more, on other rows, for what it leaves wrong: ties.
-
-    Two in one column are not left of each other. That is seldom asked, so that a model
-    says yes of what is near.
-    """
-    config = stage1()
-    config.init_from.vlm = "runs/stage1:vlm"
-    config.seed = 3
-    for stream in config.streams.values():
-        stream.seed = 3
-    config.streams.main.update(edit=0.2, questions="relations")
-    config.total_steps = 700
-    return config
-
-
 def stage2():
-    """Alignment after `relations`; what retrieval confuses, it finds in one batch.
+    """Alignment after `stage1`; what retrieval confuses, it finds in one batch.
 
     mT5's states teach more than the decoder in the time that it takes, so few rows are
     drawn, by the shipped one: this may train while `decoder` does.
     """
     config = _on_cpu(shapes_longer.stage2())
-    config.init_from.vlm = "runs/relations:vlm"
+    config.init_from.vlm = "runs/stage1:vlm"
     config.streams.generate.batch = 48
     config.streams.edit.batch = 48
     config.streams.retrieve.update(batch=64, near=0.5)
@@ -122,5 +104,5 @@ def stage2():
     return config
 
 
-RECIPES = (autoencoder, decoder, stage1, relations, stage2)
+RECIPES = (autoencoder, decoder, stage1, stage2)
 VARIANTS = common.variants(RECIPES)

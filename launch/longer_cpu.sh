@@ -22,8 +22,7 @@ cd "$home"
 
 longer=configs/shapes_longer_cpu.py
 train stage1 $longer:stage1
-train relations $longer:relations --config.init_from.vlm="$runs/stage1:vlm"
-train stage2 $longer:stage2 --config.init_from.vlm="$runs/relations:vlm"
+train stage2 $longer:stage2 --config.init_from.vlm="$runs/stage1:vlm"
 
 train autoencoder $longer:autoencoder
 vae="$runs/autoencoder:vae"
@@ -33,7 +32,7 @@ train decoder $longer:decoder --config.init_from.vae="$vae" \
   --config.seed=3 --config.streams.main.seed=3
 
 bridge assemble "$runs/model" --force --dtype bfloat16 \
-  --part vlm="$runs/relations" \
+  --part vlm="$runs/stage1" \
   --part mt5=shapes-tiny \
   --part bert=shapes-tiny \
   --part dit="$runs/decoder" \

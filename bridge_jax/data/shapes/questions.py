@@ -123,14 +123,9 @@ def _exists(stream: Choices, shown: Scene, pairs: tuple) -> Question:
 
 def holds(relation: str, one: Object, other: Object) -> bool:
     """Whether the places say so: 'left' compares columns, 'above' rows."""
-    return steps(relation, one, other) > 0
-
-
-def steps(relation: str, one: Object, other: Object) -> int:
-    """How many columns `one` is left of `other`, or rows above it; less than 0: not."""
     axis = 0 if relation in ("left", "right") else 1
     difference = palette.CELLS[other.place][axis] - palette.CELLS[one.place][axis]
-    return difference if relation in ("left", "above") else -difference
+    return difference > 0 if relation in ("left", "above") else difference < 0
 
 
 def _two(stream: Choices, shown: Scene) -> list[tuple[Object, str]]:
@@ -149,29 +144,13 @@ def _relation(stream: Choices, shown: Scene, pairs: tuple) -> Question | None:
 
 
 def _relate(stream: Choices, first: tuple[Object, str], second: tuple[Object, str]):
-    answer = stream.coin()
-    fitting = [kind for kind in RELATIONS if holds(kind, first[0], second[0]) == answer]
-    return _whether(stream.choice(fitting), first, second)
-
-
-def _whether(kind: str, first: tuple[Object, str], second: tuple[Object, str]):
     (one, one_name), (other, other_name) = first, second
+    answer = stream.coin()
+    fitting = [kind for kind in RELATIONS if holds(kind, one, other) == answer]
+    kind = stream.choice(fitting)
     words = f"{kind} of" if kind in ("left", "right") else kind
     text = f"Is the {one_name} {words} the {other_name}?"
-    return Question(kind, text, YES_NO[holds(kind, one, other)])
-
-
-def _relation_near(stream: Choices, shown: Scene, pairs: tuple) -> Question | None:
-    """Of two objects in one column or row, or in neighbouring ones: the hardest.
-
-    Two in one column are not left of each other, nor right, which few questions ask.
-    """
-    named = _two(stream, shown)
-    if not named:
-        return None
-    (one, _), (other, _) = named
-    near = [kind for kind in RELATIONS if abs(steps(kind, one, other)) < 2]
-    return _whether(stream.choice(near), *named) if near else None
+    return Question(kind, text, YES_NO[answer])
 
 
 def _place_of(stream: Choices, shown: Scene, pairs: tuple) -> Question | None:
@@ -248,13 +227,10 @@ LESSONS = EVEN + (_relation, _relation, _comparison, _place_of, _place_of)
 LESSONS += (_relation_told,)
 # Mostly what takes several objects of a picture at once, with a little of all else.
 REASONING = LESSONS + (_relation, _relation, _comparison, _count, _count)
-# More than a third where things are to each other, and most of those one takes wrong.
-BY_RELATION = LESSONS + 8 * (_relation_near,) + (_comparison, _count)
 MIXES: dict[str, tuple[Maker, ...]] = {
     "even": EVEN,
     "lessons": LESSONS,
     "reasoning": REASONING,
-    "relations": BY_RELATION,
 }
 
 
