@@ -1,6 +1,7 @@
 """The shipped shapes-tiny goes on learning on a CPU: some hours of two cores.
 
-`bash launch/longer_cpu.sh` runs all of them, the decoder twice:
+`bash launch/longer_cpu.sh` runs the first two, the decoder twice. The stages may train
+beside them, as the two pairs need nothing of each other:
 
     bridge train --config configs/shapes_longer_cpu.py:autoencoder --workdir runs/vae
     bridge train --config configs/shapes_longer_cpu.py:decoder --workdir runs/dit \\
@@ -8,8 +9,6 @@
     bridge train --config configs/shapes_longer_cpu.py:stage1 --workdir runs/stage1
     bridge train --config configs/shapes_longer_cpu.py:stage2 --workdir runs/stage2 \\
         --config.init_from.vlm=runs/stage1:vlm
-
-The first two and the last two know nothing of each other: each pair may have a core.
 
 Fewer steps and smaller batches than a GPU's (`shapes_longer.py`) go to what is still
 wrong: an autoencoder that draws what training never shows, questions about several

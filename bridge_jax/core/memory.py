@@ -1,34 +1,31 @@
-"""Memory of the host: kept for the next step, and given back when nobody needs it.
+"""Memory of the host: kept for the next step, or given back when nobody needs it.
 
 This file imports no jax: what it says of a process holds for threads that start later.
 """
 
 import ctypes
 import gc
-import importlib.util
 import os
 from collections.abc import Mapping
 
 # Of glibc's mallopt.
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
-# Where jax finds its other devices.
-_PLUGINS = ("jax_plugins", "libtpu")
 
 
 def keep(environ: Mapping[str, str] = os.environ) -> bool:
-    """Let this process keep what it frees; call before anything starts a thread.
+    """Keep what this process frees, if BRIDGE_JAX_KEEP_MEMORY says so ("1").
 
-    On CPUs XLA asks for all temporaries of a program whenever it runs, and glibc maps
-    them anew each time, page by page: a fifth of a small training step
-    (bench/NOTES.md). Kept, they are there already. Threads must share one arena for
-    that, as those of others are too small for temporaries.
-
-    Where JAX may have other devices, whose memory this is not, nothing changes.
+    Call before anything starts a thread. On CPUs XLA asks for all temporaries of a
+    program whenever it runs, and glibc maps them anew each time, page by page: a fifth
+    of a small training step (bench/NOTES.md). Kept, they are there already. Threads
+    must share one arena for that, as those of others are too small for temporaries.
+    What else is allocated meanwhile comes between, so that two or three times the
+    memory may be held: whoever has it to spare, asks.
 
     Returns:
       Whether it does: without glibc, it does not.
     """
-    if environ.get("JAX_PLATFORMS") != "cpu" and any(map(_installed, _PLUGINS)):
+    if environ.get("BRIDGE_JAX_KEEP_MEMORY", "") in ("", "0"):
         return False
     try:
         change = ctypes.CDLL(None).mallopt
@@ -36,10 +33,6 @@ def keep(environ: Mapping[str, str] = os.environ) -> bool:
         return False
     settings = ((_TRIM_THRESHOLD, -1), (_MMAP_MAX, 0), (_ARENA_MAX, 1))
     return all(change(name, value) for name, value in settings)
-
-
-def _installed(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
 
 
 def release() -> None:
