@@ -99,7 +99,7 @@ def stage2():
     config.objectives.diffusion.stream = "draw"
     del config.objectives.diffusion_edit
     config.optim.ema_decay = 0.99
-    config.total_steps = 1600
+    config.total_steps = 1600  # enough for retrieval, too few for learned queries
     return config
 
 
