@@ -87,8 +87,8 @@ def stage1():
 def stage2():
     """Alignment after `stage1`; what retrieval confuses, it finds in one batch.
 
-    mT5's states teach more than the decoder in the time that it takes, so few rows are
-    drawn, by the shipped one: this may train while `decoder` does.
+    Rows that are drawn take the most time, so they are few. The shipped decoder draws
+    them: this may train while `decoder` does.
     """
     config = _on_cpu(shapes_longer.stage2())
     config.init_from.vlm = "runs/stage1:vlm"
@@ -99,7 +99,7 @@ def stage2():
     config.objectives.diffusion.stream = "draw"
     del config.objectives.diffusion_edit
     config.optim.ema_decay = 0.99
-    config.total_steps = 1600  # enough for retrieval, too few for learned queries
+    config.total_steps = 1600  # learned queries are not there yet
     return config
 
 

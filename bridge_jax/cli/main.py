@@ -54,8 +54,7 @@ EXIT_UNREAD = 141  # as a shell tells of SIGPIPE
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     collector.run_rarely()
-    if argv is None:  # a process of our own
-        memory.keep()
+    memory.keep()
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
         args.run(args)

@@ -1,6 +1,6 @@
 """Memory of the host: kept for the next step, or given back when nobody needs it.
 
-This file imports no jax: what it says of a process holds for threads that start later.
+It imports no jax: what `keep` says of a process holds for threads that start later.
 """
 
 import ctypes

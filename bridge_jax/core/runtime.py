@@ -1,4 +1,6 @@
-"""The only global switches: devices, processes, compilation cache, interruption.
+"""The global switches: devices, processes, compilation cache, interruption.
+
+Two come before jax is imported: `collector.run_rarely` and `memory.keep`.
 
 Libraries read no environment and set no jax option; entry points call `start` once.
 """

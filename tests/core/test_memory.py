@@ -1,4 +1,4 @@
-"""Memory goes back to the system, and a run of some steps asks for it once."""
+"""Memory goes back to the system, once a long run; or it stays, where one asks."""
 
 import os
 import statistics
@@ -8,6 +8,7 @@ import sys
 import pytest
 import toy
 
+from bridge_jax.cli import main
 from bridge_jax.core import memory
 from bridge_jax.train import loop
 
@@ -62,8 +63,6 @@ for _ in range(40):
     run(x).block_until_ready()
     print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
-
-
 ASKED = {"BRIDGE_JAX_KEEP_MEMORY": "1"}
 
 
@@ -103,3 +102,10 @@ def test_memory_is_kept_only_where_one_asks(given, monkeypatch):
 def test_without_glibc_nothing_is_kept(monkeypatch):
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
     assert not memory.keep(ASKED)
+
+
+def test_every_command_heeds_the_variable(monkeypatch):
+    asked = []
+    monkeypatch.setattr(memory, "keep", lambda: asked.append(1))
+    assert main.main(["formats"]) == 0
+    assert asked == [1]
