@@ -33,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an animation or film to look at after the pictures; may be given often",
     )
     parser.add_argument(
+        "--think",
+        action="store_true",
+        help="ask to say what the answer rests on, a colon, and then the answer",
+    )
+    parser.add_argument(
         "--max-new-tokens",
         type=arguments.positive,
         default=64,
@@ -99,7 +104,9 @@ def run(args: argparse.Namespace) -> None:
     elif sys.stdout.isatty():
         _tell_along(model, shown, args)
     else:
-        [answer] = model.chat([shown or None], [args.question], **_how(args))
+        [answer] = model.chat(
+            [shown or None], [args.question], think=args.think, **_how(args)
+        )
         print(answer.text)
         _tell_chances(answer)
 
@@ -126,10 +133,11 @@ def _tell_along(model: Any, shown: list[Any], args: argparse.Namespace) -> None:
     from bridge_jax.inference.answering import choosing
 
     inputs.texts([args.question], "question")
-    number = model.number(shown, args.question)
+    question = model.processor.words.asked(args.question, args.think)
+    number = model.number(shown, question)
     with live.Live(model, rows=1) as talk:
         reply = talk.ask(
-            [_asked(shown, args.question)],
+            [_asked(shown, question)],
             shown,
             choice=choosing.make(**_how(args)),
             number=number,
@@ -146,6 +154,7 @@ def _converse(model: Any, shown: list[Any], args: argparse.Namespace) -> None:
     choice, messages, new = choosing.make(**_how(args)), [], shown
     with live.Live(model, rows=1) as talk:
         for question in _lines(sys.stdin):
+            question = model.processor.words.asked(question, args.think)
             messages.append(_asked(new, question))
             reply = talk.ask(messages, shown, choice=choice)
             _tell(reply)

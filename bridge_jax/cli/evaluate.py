@@ -77,6 +77,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="draw the prompts as they are",
     )
     parser.add_argument(
+        "--think",
+        action="store_true",
+        help="ask to say what an answer rests on before it; what comes after the last"
+        " colon is judged",
+    )
+    parser.add_argument(
         "--edits-bert",
         choices=("caption", "empty"),
         default="caption",
@@ -149,6 +155,7 @@ def _options(args: argparse.Namespace, conditions: tuple[str, ...]) -> dict[str,
     return {
         "conditions": conditions,
         "rewrite": args.rewrite,
+        "think": args.think,
         "images_per_prompt": args.n,
         "edits_bert": args.edits_bert,
         **arguments.drawing(args),

@@ -13,6 +13,8 @@ class Instructions:
       describe: asks for the caption of a picture.
       draw: asks for the caption of a picture to be drawn; {prompt}.
       edit: asks, after a picture, for the caption of the edited picture; {instruction}.
+      think: asks a question whose answer is to say first what it rests on, see
+        `data/thinking.py`; {question}.
       system: text of the system message, or None for no such message.
       look_first: a picture is described before anything else is said of it, so that
         a small model has in words what it is asked about: the image description that
@@ -22,8 +24,13 @@ class Instructions:
     describe: str
     draw: str
     edit: str
+    think: str
     system: str | None
     look_first: bool = False
+
+    def asked(self, question: str, think: bool) -> str:
+        """A question as it is put to the model."""
+        return self.think.format(question=question) if think else question
 
 
 SETS = {
@@ -31,6 +38,7 @@ SETS = {
         describe="Describe the picture.",
         draw="Draw: {prompt}",
         edit="Edit: {instruction}",
+        think="Think: {question}",
         system=None,
         look_first=True,
     ),
@@ -46,6 +54,10 @@ SETS = {
             "Imagine this image after the following change, and write one short, "
             "unambiguous caption of the result, in fewer than 70 words, between <img> "
             "and </img>. Change: {instruction}"
+        ),
+        think=(
+            "{question}\nThink about it step by step, and end with a colon and the "
+            "answer alone."
         ),
         system="You are a helpful assistant.",
     ),

@@ -12,6 +12,7 @@ CONDITIONS = ("queries", "text")
 # What outside benchmarks go by, beside the first condition.
 OF_ANY_BENCHMARK = (
     "seed",
+    "think",
     "images_per_prompt",
     "rewrite",
     "edits_bert",
@@ -33,6 +34,8 @@ class Options:
       seed: of the noise that pictures are drawn from; items have seeds of their own.
       batch: most rows, or pictures, asked of the model at once.
       questions: how many in all, `questions_per_picture` about each picture.
+      think: whether questions are asked to be thought about before they are answered,
+        see `data/thinking.py`; what is then judged is the conclusion.
       prompts_per_tag: for each of GenEval's six tags.
       images_per_prompt: pictures drawn for each prompt.
       conditions: what conditions the decoder: learned "queries", mT5's "text".
@@ -50,6 +53,7 @@ class Options:
     batch: int = 64
     questions: int = 1000
     questions_per_picture: int = 4
+    think: bool = False
     prompts_per_tag: int = 25
     images_per_prompt: int = 4
     conditions: tuple[str, ...] = CONDITIONS

@@ -82,6 +82,7 @@ class Model:
         images: Sequence[Any],
         questions: Sequence[str],
         *,
+        think: bool = False,
         max_new_tokens: int = 64,
         temperature: float = 0.0,
         top_k: int = 0,
@@ -100,6 +101,8 @@ class Model:
         Args:
           images: for each question one picture, a list of pictures, or None.
           questions: N texts; strings that look like control tokens stay text.
+          think: ask to say what an answer rests on before the answer, which then is
+            its `conclusion`; see `data/thinking.py`.
           max_new_tokens: most tokens of an answer.
           temperature: 0 for the likeliest answer, otherwise it is drawn with `seed`.
           top_k, top_p, min_p: what is drawn from, see `choosing.Choice`.
@@ -133,6 +136,7 @@ class Model:
         )
         choosing.check(choice, self.engine.limits.max_context)
         pictures = self._pictures(images)
+        questions = [self.processor.words.asked(one, think) for one in questions]
         conversations = looking.conversations(
             self.engine, self.params, pictures, questions
         )

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bridge_jax.data import thinking
 from bridge_jax.inference.settings import Settings
 
 
@@ -43,6 +44,11 @@ class Answer:
     logprobs: tuple[Scored, ...] | None = None
     prompt_tokens: int = 0
     reused: int = 0
+
+    @property
+    def conclusion(self) -> str:
+        """Of an answer that was to be thought about, what comes after the thought."""
+        return thinking.conclusion(self.text)
 
     @property
     def finish(self) -> str:

@@ -2,11 +2,13 @@
 
 import io
 import sys
+import types
 
 import numpy as np
 import pytest
 
 from bridge_jax.cli import arguments, main
+from bridge_jax.data import instructions
 from bridge_jax.inference import inputs, live
 from bridge_jax.inference.results import Answer, Scored
 
@@ -14,7 +16,10 @@ from bridge_jax.inference.results import Answer, Scored
 class Model:
     """Stands for any model: `Talk` is who answers."""
 
+    processor = types.SimpleNamespace(words=instructions.named("short"))
+
     def number(self, images, question):
+        numbered.append(question)
         return 5
 
     def chat(self, images, questions, **how):
@@ -46,12 +51,13 @@ class Talk:
         return reply
 
 
-asked = []
+asked, numbered = [], []
 
 
 @pytest.fixture(autouse=True)
 def talk(monkeypatch):
     asked.clear()
+    numbered.clear()
     monkeypatch.setattr(arguments, "load", lambda args: Model())
     monkeypatch.setattr(live, "Live", Talk)
 
@@ -100,3 +106,21 @@ def test_elsewhere_it_is_told_whole(capsys):
     [(images, questions, how)] = asked
     assert (images, questions, how["min_p"]) == ([None], ["why?"], 0.1)
     assert capsys.readouterr().out == "plain\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"), [([], "why?"), (["--think"], "Think: why?")]
+)
+def test_a_thought_is_asked_for_in_words(monkeypatch, given, wanted):
+    assert main.main(["chat", "why?", *given]) == 0
+    [(_, questions, how)] = asked
+    assert questions == ["why?"] and how["think"] == bool(given)  # the model's affair
+    asked.clear()
+    typed(monkeypatch, "why?\n")
+    assert main.main(["chat", "-", *given]) == 0
+    assert asked[0][0][0]["content"] == [{"type": "text", "text": wanted}]
+    asked.clear()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main.main(["chat", "why?", *given]) == 0
+    assert asked[0][0][0]["content"] == [{"type": "text", "text": wanted}]
+    assert numbered == [wanted]

@@ -79,6 +79,48 @@ def test_answers_follow_from_the_scene(split):
             assert len(asked.answer.split()) <= 2
 
 
+def thought(scene, kind, text):
+    """What an answer rests on, found by the question's words."""
+    if kind == "count":
+        phrase = re.search(r"(?:How many|Count the) (.*?)(?: are .*)?[?.]$", text)
+        return places(matching(scene, phrase.group(1)))
+    if kind == "exists":
+        return places(
+            matching(scene, re.search(r"(?:there|show) an? (.*)\?", text).group(1))
+        )
+    if kind == "place_of":
+        one = the(scene, re.search(r"Where is the (.*)\?", text).group(1))
+        return f"{one.size} {one.color} {one.shape}"
+    if kind in ("color_of", "shape_of", "size_of"):
+        if "background" in text:
+            return "background"
+        phrase = re.search(r"the ([^?]*?)(?: small or large)?\?$", text).group(1)
+        return the(scene, re.sub(r"^(?:color|shape) of the ", "", phrase)).place
+    counts = re.search(r"Are there (?:more|fewer) (.*) than (.*)\?", text)
+    if counts:
+        return "; ".join(places(matching(scene, group)) for group in counts.groups())
+    words = "larger than|smaller than|left of|right of|above|below"
+    two = re.search(rf"Is the (.*) (?:{words}) the (.*)\?", text).groups()
+    things = [the(scene, phrase) for phrase in two]
+    if kind == "comparison":
+        return ", ".join(f"{thing.size} {thing.place}" for thing in things)
+    return places(things)
+
+
+def places(things):
+    return ", ".join(thing.place for thing in things) or "none"
+
+
+def test_thoughts_lead_to_the_answers():
+    source, kinds = shapes_world.Source("train", seed=1), collections.Counter()
+    for i in range(100):
+        rng, scene = Choices(0, "train", i, "thoughts"), source[i].scene
+        for asked in questions.ask(rng, scene, palette.SEEN_PAIRS, 12, "lessons"):
+            assert asked.thought == thought(scene, asked.kind, asked.question), asked
+            kinds[asked.kind] += 1
+    assert set(kinds) == {*questions.KINDS, "place_of"}
+
+
 def test_lessons_prepare_for_relations():
     source = shapes_world.Source("train", seed=1)
     kinds, told = collections.Counter(), 0

@@ -112,6 +112,17 @@ def test_answers_keep_their_order_and_are_cut_at_the_first_stop():
     assert harness.Choice(7, stops=("x",)).cut("no stop") == "no stop"
 
 
+def test_tasks_are_given_what_a_thought_concludes():
+    model = Echo()
+    choices = harness.choices([{"until": ["|"], "max_new_tokens": 5}] * 2, 7, "ab")
+    asked = opened("one | two: yes | it is", "no colon")
+    assert harness.answers(model, asked, choices, think=True) == ["yes ", "no colon"]
+    [(_, _, settings)] = model.asked
+    assert settings["think"] and settings["max_new_tokens"] > 5 + 100
+    harness.answers(model, asked, choices)
+    assert "think" not in model.asked[1][2]
+
+
 def test_what_is_asked_again_is_drawn_anew():
     model = Echo()
     choices = harness.choices([{"temperature": 1.0}] * 4, 7, ["a", "a", "b", "a"])

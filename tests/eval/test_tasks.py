@@ -21,6 +21,7 @@ from bridge_jax.eval.tasks import (
     retrieval,
     understanding,
 )
+from bridge_jax.inference import results
 
 SMALL = options.Options(
     prompts_per_tag=1, images_per_prompt=2, edits=6, scenes=12, batch=5
@@ -31,6 +32,32 @@ def test_answers_match_but_for_case_and_space():
     assert understanding.matches(" Red\n", "red")
     assert not understanding.matches("red circle", "red")
     assert not understanding.matches("", "no")
+
+
+class Thinker(oracle.Oracle):
+    """Says something before the truth, if it is asked to."""
+
+    def chat(self, images, questions, max_new_tokens, think=False):
+        answers = super().chat(images, questions, max_new_tokens)
+        self.thought = think
+        if not think:
+            return answers
+        words = [f"left: or so:{answer.text}" for answer in answers]
+        return [results.Answer(text, np.zeros(0, np.int32), True) for text in words]
+
+
+@pytest.mark.parametrize("think", [False, True])
+def test_what_is_concluded_is_judged(tmp_path, think):
+    model, chosen = Thinker(), options.Options(questions=24, batch=5, think=think)
+    figures = understanding.evaluate(model, "test", tmp_path, chosen)
+    assert figures["exact_match"] == 1.0 and model.thought == think
+    [first, *_] = records.read_lines(tmp_path / "answers.jsonl")
+    assert first["given"].strip().lower() == first["answer"]
+    said = f"left: or so: {first['answer'].upper()}"
+    assert first.get("said") == (said if think else None)
+    chosen = dataclasses.replace(chosen, chains=3, cycles=1)
+    figures = consistency.evaluate(model, "test", tmp_path, chosen)
+    assert figures["text_image_text/answered"] == 1.0 and model.thought == think
 
 
 def test_batches_have_one_size_and_count_every_item_once():

@@ -46,6 +46,14 @@ def test_answers_are_scored_over_all_and_over_kinds(data, tmp_path):
     assert scores[10] == {"id": "10", "given": " 0", "exact_match": 0.0}
 
 
+def test_what_a_thought_concludes_is_scored(data, tmp_path):
+    bench, out = vqa_file.Benchmark(data), tmp_path / "out"
+    bench.answer(files.Reader(), out, options.Options(batch=3, think=True))
+    assert bench.score(out, None)["exact_match"] == 1.0
+    [first, *_] = files.read(out / "answers_0_of_1.jsonl")
+    assert (first["said"], first["given"]) == ("hm: 0", "0")
+
+
 def test_shards_give_what_one_process_gives(data, tmp_path):
     bench, model = vqa_file.Benchmark(data), files.Reader()
     for index in range(3):

@@ -25,6 +25,18 @@ def answers(model, pictures):
     return model.chat(images, QUESTIONS, max_new_tokens=NEW)
 
 
+def test_a_thought_is_asked_for_in_words(model, pictures):
+    images = [pictures[0], None]
+    thought = model.chat(images, QUESTIONS[:2], max_new_tokens=NEW, think=True)
+    asked = [f"Think: {question}" for question in QUESTIONS[:2]]
+    for one, other in zip(
+        thought, model.chat(images, asked, max_new_tokens=NEW), strict=True
+    ):
+        assert one.text == other.text and one.prompt_tokens == other.prompt_tokens
+    spoken = dataclasses.replace(thought[0], text="left, top: 2")
+    assert spoken.conclusion == "2"
+
+
 def _full_pass(model, tokens, picture):
     """The likeliest next token, by one pass without a cache, padded on the right."""
     engine, length = model.engine, 192

@@ -1,7 +1,7 @@
 """Questions about a scene, each with its one right answer of one or two words."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.data.choices import Choices
@@ -18,14 +18,24 @@ COUNT_WEIGHTS = (1.0, 1.0, 2.0, 4.0, 8.0)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Question:
-    """A question of one of KINDS and its answer, both plain text."""
+    """A question of one of KINDS and its answer, both plain text.
+
+    Attributes:
+      thought: what the answer rests on, mostly the places of the things in question.
+    """
 
     kind: str
     question: str
     answer: str
+    thought: str
 
     def to_json(self) -> dict:
-        return dataclasses.asdict(self)
+        """All but the thought, which nobody is judged by."""
+        return {
+            "kind": self.kind,
+            "question": self.question,
+            "answer": self.answer,
+        }
 
 
 # Makers return None where a scene gives no such question.
@@ -36,6 +46,16 @@ def _allowed(description: reference.Description, pairs: tuple) -> bool:
     if "color" not in description or "shape" not in description:
         return True
     return (description["color"], description["shape"]) in pairs
+
+
+def _places(things: Iterable[Object]) -> str:
+    """'top left, bottom', or 'none'."""
+    return ", ".join(thing.place for thing in things) or "none"
+
+
+def _those(shown: Scene, description: reference.Description) -> str:
+    """Where the things are that it fits."""
+    return _places(one for one in shown.objects if reference.fits(one, description))
 
 
 def _count(stream: Choices, shown: Scene, pairs: tuple) -> Question:
@@ -49,7 +69,8 @@ def _count(stream: Choices, shown: Scene, pairs: tuple) -> Question:
         by_number.setdefault(reference.count(shown, group), []).append(group)
     numbers = sorted(by_number)
     number = stream.weighted(numbers, [COUNT_WEIGHTS[n] for n in numbers])
-    things = reference.noun(stream.choice(by_number[number]), many=True)
+    group = stream.choice(by_number[number])
+    things = reference.noun(group, many=True)
     text = stream.choice(
         (
             f"How many {things} are there?",
@@ -57,18 +78,19 @@ def _count(stream: Choices, shown: Scene, pairs: tuple) -> Question:
             f"Count the {things}.",
         )
     )
-    return Question("count", text, str(number))
+    return Question("count", text, str(number), _those(shown, group))
 
 
 def _color_of(stream: Choices, shown: Scene, pairs: tuple) -> Question:
     if stream.coin(0.15):
-        return Question("color_of", "What color is the background?", shown.background)
+        text = "What color is the background?"
+        return Question("color_of", text, shown.background, "background")
     thing = stream.choice(shown.objects)
     what = reference.pick(stream, shown, thing, without="color")
     text = stream.choice(
         (f"What color is the {what}?", f"What is the color of the {what}?")
     )
-    return Question("color_of", text, thing.color)
+    return Question("color_of", text, thing.color, thing.place)
 
 
 def _shape_of(stream: Choices, shown: Scene, pairs: tuple) -> Question:
@@ -77,7 +99,7 @@ def _shape_of(stream: Choices, shown: Scene, pairs: tuple) -> Question:
     text = stream.choice(
         (f"What shape is the {what}?", f"What is the shape of the {what}?")
     )
-    return Question("shape_of", text, thing.shape)
+    return Question("shape_of", text, thing.shape, thing.place)
 
 
 def _size_of(stream: Choices, shown: Scene, pairs: tuple) -> Question:
@@ -86,7 +108,7 @@ def _size_of(stream: Choices, shown: Scene, pairs: tuple) -> Question:
     text = stream.choice(
         (f"What size is the {what}?", f"Is the {what} small or large?")
     )
-    return Question("size_of", text, thing.size)
+    return Question("size_of", text, thing.size, thing.place)
 
 
 def _absent(stream: Choices, shown: Scene, pairs: tuple) -> reference.Description:
@@ -110,15 +132,18 @@ def _exists(stream: Choices, shown: Scene, pairs: tuple) -> Question:
     if stream.coin(0.15):
         taken = {thing.place for thing in shown.objects}
         places = [place for place in palette.PLACES if (place in taken) == answer]
-        what = f"an object at the {stream.choice(places)}"
-    elif answer:
-        thing = stream.choice(shown.objects)
-        description = reference.describe(thing, stream.choice(_EXISTS_SUBSETS))
-        what = language.article(reference.noun(description))
+        place = stream.choice(places)
+        what, seen = f"an object at the {place}", place if answer else "none"
     else:
-        what = language.article(reference.noun(_absent(stream, shown, pairs)))
+        if answer:
+            thing = stream.choice(shown.objects)
+            description = reference.describe(thing, stream.choice(_EXISTS_SUBSETS))
+        else:
+            description = _absent(stream, shown, pairs)
+        what = language.article(reference.noun(description))
+        seen = _those(shown, description)
     text = stream.choice((f"Is there {what}?", f"Does the picture show {what}?"))
-    return Question("exists", text, YES_NO[answer])
+    return Question("exists", text, YES_NO[answer], seen)
 
 
 def holds(relation: str, one: Object, other: Object) -> bool:
@@ -150,7 +175,7 @@ def _relate(stream: Choices, first: tuple[Object, str], second: tuple[Object, st
     kind = stream.choice(fitting)
     words = f"{kind} of" if kind in ("left", "right") else kind
     text = f"Is the {one_name} {words} the {other_name}?"
-    return Question(kind, text, YES_NO[answer])
+    return Question(kind, text, YES_NO[answer], _places((one, other)))
 
 
 def _place_of(stream: Choices, shown: Scene, pairs: tuple) -> Question | None:
@@ -158,7 +183,9 @@ def _place_of(stream: Choices, shown: Scene, pairs: tuple) -> Question | None:
     nouns = reference.by_attributes(shown, thing)
     if not nouns:
         return None
-    return Question("place_of", f"Where is the {stream.choice(nouns)}?", thing.place)
+    text = f"Where is the {stream.choice(nouns)}?"
+    thought = reference.noun(reference.describe(thing, reference.ATTRIBUTES))
+    return Question("place_of", text, thing.place, thought)
 
 
 def _relation_told(stream: Choices, shown: Scene, pairs: tuple) -> Question | None:
@@ -179,11 +206,12 @@ def _compare_sizes(stream: Choices, shown: Scene) -> Question | None:
     named = _two(stream, shown)
     if not named or named[0][0].size == named[1][0].size:
         return None
-    (one, one_name), (_, other_name) = named
+    (one, one_name), (other, other_name) = named
     word = stream.choice(("larger", "smaller"))
     answer = (one.size == "large") == (word == "larger")
     text = f"Is the {one_name} {word} than the {other_name}?"
-    return Question("comparison", text, YES_NO[answer])
+    thought = ", ".join(f"{thing.size} {thing.place}" for thing in (one, other))
+    return Question("comparison", text, YES_NO[answer], thought)
 
 
 def _compare_counts(stream: Choices, shown: Scene) -> Question:
@@ -204,7 +232,9 @@ def _compare_counts(stream: Choices, shown: Scene) -> Question:
         first, second = second, first
     answer = first > second if word == "more" else first < second
     one, two = (reference.noun(group, many=True) for group in groups)
-    return Question("comparison", f"Are there {word} {one} than {two}?", YES_NO[answer])
+    text = f"Are there {word} {one} than {two}?"
+    thought = "; ".join(_those(shown, group) for group in groups)
+    return Question("comparison", text, YES_NO[answer], thought)
 
 
 def _comparison(stream: Choices, shown: Scene, pairs: tuple) -> Question:

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import chat, processor, rows, shapes_world, slips
+from bridge_jax.data import chat, processor, rows, shapes_world, slips, thinking
 from bridge_jax.data.chat import Row
 from bridge_jax.data.choices import Choices
 from bridge_jax.data.shapes import edits, language, palette, prompts, questions, splits
@@ -37,6 +37,8 @@ class Stream:
       evenness: see `rows.weigh_replies`. Answers are short: by tokens alone, captions
         would have nearly all the weight.
       questions: which kinds are asked how often, see `shapes.questions.MIXES`.
+      thoughts: share of questions that are asked to be thought about, see
+        `data/thinking.py`.
       varied, background: of prompts to rewrite, see `draw_pair`.
       slips: share of color words misread in rewritten prompts and captions of edits,
         see `data/slips.py`; never in descriptions, which answers rest on.
@@ -55,6 +57,7 @@ class Stream:
     describe: float = 0.05
     evenness: float = 0.5
     questions: str = "even"
+    thoughts: float = 0.0
     varied: bool = False
     background: str | None = None
     slips: float = 0.0
@@ -149,7 +152,13 @@ class Stream:
             turns.append(described)
         pairs = splits.pairs(self.split)
         asked = questions.ask(rng, scene, pairs, MOST_QUESTIONS, self.questions)
-        return turns + [(one.question, one.answer) for one in asked]
+        return turns + [self._asked(rng, one) for one in asked]
+
+    def _asked(self, rng: Choices, one: shapes_world.Question) -> tuple[str, str]:
+        if not (self.thoughts and rng.coin(self.thoughts)):
+            return one.question, one.answer
+        question = self.processor.words.asked(one.question, think=True)
+        return question, thinking.concluded(one.thought, one.answer)
 
 
 def draw_pair(

@@ -23,10 +23,12 @@ from bridge_jax.eval.options import Options
 from bridge_jax.eval.outside import answer_files
 from bridge_jax.eval.outside.shards import WHOLE, Shard
 from bridge_jax.eval.system import System
+from bridge_jax.eval.tasks import understanding
 
 METRICS = "bridge_jax.eval.answers"
 SCORES = "scores.jsonl"
 LONGEST_ANSWER = 64  # tokens; an answer mostly ends long before
+LONGEST_THOUGHT = 448  # tokens beside it
 PEOPLE = 10  # answers to a question of VQAv2
 _LETTER = "Answer with the option's letter from the given choices directly."
 
@@ -84,17 +86,23 @@ class Benchmark:
     def answer(
         self, model: System, folder: Path, options: Options, shard: Shard = WHOLE
     ) -> None:
-        """Ask the model; answers_I_of_N.jsonl holds id, prompt and given."""
+        """Ask the model; answers_I_of_N.jsonl holds id, prompt and given.
+
+        A thought stands in `said`, with the conclusion that is given.
+        """
 
         def ask(questions: list[Question]) -> list[dict[str, str]]:
-            found = model.chat(
+            found = understanding.ask(
+                model,
                 fields.open_pictures([one.image for one in questions]),
                 [one.prompt for one in questions],
-                max_new_tokens=LONGEST_ANSWER,
+                options.think,
+                LONGEST_ANSWER,
+                LONGEST_THOUGHT,
             )
             return [
-                {"id": one.id, "prompt": one.prompt, "given": answer.text}
-                for one, answer in zip(questions, found, strict=True)
+                {"id": one.id, "prompt": one.prompt, **said}
+                for one, said in zip(questions, found, strict=True)
             ]
 
         answer_files.write(folder, shard, self.items, ask, options.batch, "questions")

@@ -18,6 +18,7 @@ from bridge_jax.inference.answering import decode, turns
 _OBEYED = {"max_new_tokens", "temperature", "do_sample", "until", "num_beams"}
 _SAMPLING = {"top_p": 1.0, "top_k": 0}
 _BATCHES = 8  # of the model's rows that are open at once
+_LONGEST_THOUGHT = 448  # tokens before an answer
 _MARK = "<image>"  # where other models want their picture; ours has it first
 
 
@@ -170,17 +171,20 @@ def answers(
     questions: Sequence[Callable[[], Question]],
     choices: Sequence[Choice],
     seed: int = 0,
+    think: bool = False,
 ) -> list[str]:
     """The answer to each question, in order.
 
     Args:
       model: of `bridge_jax.load`.
       questions: opened when it is their turn.
+      think: ask single questions to be thought about. Thoughts have room beside
+        `max_new_tokens`, and only what they conclude is given.
     """
     found: dict[int, str] = {}
     for some, chosen in _chunks(choices, _BATCHES * model.engine.limits.rows):
         opened = [questions[i]() for i in some]
-        texts = _answered(model, opened, chosen, seed)
+        texts = _answered(model, opened, chosen, seed, think)
         found |= {i: chosen.cut(t) for i, t in zip(some, texts, strict=True)}
     return [found[i] for i in range(len(questions))]
 
@@ -238,7 +242,7 @@ def _begins(model, asked, seen, targets, names) -> list[bool]:
     ]
 
 
-def _answered(model, opened, chosen, seed) -> list[str]:
+def _answered(model, opened, chosen, seed, think) -> list[str]:
     """By `Model.chat`, which may look first, where that can ask it; others as is."""
     found: dict[int, str] = {}
     settings = dataclasses.asdict(
@@ -254,8 +258,14 @@ def _answered(model, opened, chosen, seed) -> list[str]:
     others = [i for i, one in enumerate(opened) if not one.plain]
     if plain:
         seen = [opened[i].pictures or None for i in plain]
-        said = model.chat(seen, [opened[i].plain for i in plain], **settings)
-        found |= {i: one.text for i, one in zip(plain, said, strict=True)}
+        asked = [opened[i].plain for i in plain]
+        if think:
+            room = settings["max_new_tokens"] + _LONGEST_THOUGHT
+            how = settings | {"max_new_tokens": room, "think": True}
+            texts = [one.conclusion for one in model.chat(seen, asked, **how)]
+        else:
+            texts = [one.text for one in model.chat(seen, asked, **settings)]
+        found |= dict(zip(plain, texts, strict=True))
     if others:
         said = turns.replies(
             model.engine,

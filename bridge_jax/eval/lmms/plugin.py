@@ -56,6 +56,8 @@ class Plugin(lmms):
       batch_size: rows that run as one batch (lmms-eval's own flag).
       max_new_tokens: of an answer, where the task does not say.
       max_context: most tokens of a prompt and its answer together.
+      think: ask single questions to be thought about; the task is given what is
+        concluded (`data/thinking.py`).
       seed: of answers that are drawn.
       rules: a table of `sharding/rules.py`.
       data, fsdp, sequence, tensor: the mesh over this process's devices.
@@ -68,6 +70,7 @@ class Plugin(lmms):
         batch_size: int | str = 64,
         max_new_tokens: int = 128,
         max_context: int = 8192,
+        think: bool = False,
         seed: int = 0,
         rules: str = "fsdp_tp",
         data: int = -1,
@@ -91,6 +94,7 @@ class Plugin(lmms):
             devices=jax.local_devices(),
         )
         self.max_new_tokens, self.seed = max_new_tokens, seed
+        self.think = think
 
     @property
     def device(self) -> str:
@@ -106,7 +110,7 @@ class Plugin(lmms):
             [name for _, _, name in asked],
         )
         opens = [question for question, _, _ in asked]
-        return harness.answers(self.model, opens, choices, self.seed)
+        return harness.answers(self.model, opens, choices, self.seed, self.think)
 
     def loglikelihood(self, requests: Sequence[Any]) -> list[Any]:
         raise BridgeError("likelihoods are asked of simple models: add --force_simple")

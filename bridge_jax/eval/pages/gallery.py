@@ -125,11 +125,16 @@ def questions(evaluations: Evaluations) -> str:
             if given is None or given["question"] != one["question"]:
                 cells.append(page.cell("–"))
             else:
-                words = f"{page.mark(given['correct'])} {page.text(given['given'])}"
-                cells.append(page.cell(words))
+                words = given.get("said", given["given"])
+                cells.append(
+                    page.cell(f"{page.mark(given['correct'])} {page.text(words)}")
+                )
         rows.append(cells)
     head = ["picture", "question", "right answer", *answers]
-    note = "An answer counts if it is the right one word for word."
+    note = (
+        "An answer counts if it, or what it concludes after a colon, is the right one"
+        " word for word."
+    )
     return page.section("Answering", note, page.table(head, rows))
 
 

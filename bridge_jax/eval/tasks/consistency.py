@@ -21,7 +21,7 @@ from bridge_jax.data import shapes_world
 from bridge_jax.eval import batches, records
 from bridge_jax.eval.options import Options
 from bridge_jax.eval.system import Picture, System
-from bridge_jax.eval.tasks.understanding import LONGEST_ANSWER, matches
+from bridge_jax.eval.tasks.understanding import ask, matches
 
 ROUTES = ("text_image_text", "image_text_image")
 _SPEECHLESS = "nothing"  # stands for a description without a word
@@ -49,7 +49,8 @@ def evaluate(
                     place = folder / route / f"{start + offset:05}" / f"{number}.png"
                     records.write_picture(place, made.pictures[offset])
             if route == "text_image_text":
-                first = _first_drawing(model, cycles[0].pictures, some)
+                drawn = cycles[0].pictures
+                first = _first_drawing(model, drawn, some, options.think)
                 for name, rights in first.items():
                     found += [{"figure": name, "right": one} for one in rights[:real]]
         figures |= _figures(route, found)
@@ -145,13 +146,14 @@ def _judged(
 
 
 def _first_drawing(
-    model: System, pictures: Sequence[Picture], items: Sequence[shapes_world.Item]
+    model: System,
+    pictures: Sequence[Picture],
+    items: Sequence[shapes_world.Item],
+    think: bool,
 ) -> dict[str, list[bool]]:
     """Is the caption's scene in it, and does the model say so when asked?"""
     asked = [item.questions(1)[0] for item in items]
-    answers = model.chat(
-        pictures, [one.question for one in asked], max_new_tokens=LONGEST_ANSWER
-    )
+    answers = ask(model, pictures, [one.question for one in asked], think)
     shown = [shapes_world.read_scene(picture).scene for picture in pictures]
     return {
         "drawn": [
@@ -159,7 +161,7 @@ def _first_drawing(
             for scene, item in zip(shown, items, strict=True)
         ],
         "answered": [
-            matches(answer.text, one.answer)
+            matches(answer["given"], one.answer)
             for answer, one in zip(answers, asked, strict=True)
         ],
     }
