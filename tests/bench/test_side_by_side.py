@@ -21,6 +21,7 @@ from bridge_jax.bench.side_by_side import (
     suite,
     table,
 )
+from bridge_jax.bench.side_by_side.cases import qwen2_vl
 from bridge_jax.cli import bench, main
 from bridge_jax.core.errors import BridgeError
 
@@ -106,6 +107,30 @@ def test_sides_that_differ_are_not_timed():
 
 
 @pytest.mark.usefixtures("quick")
+def test_in_half_precision_scores_are_compared_and_ties_may_part():
+    task = case.Task("tiny", None, dtype="bfloat16")
+    tokens, scores = np.array([[2, 7, 7], [0, 7, 7]]), np.zeros((2, 1, 4), np.float32)
+    scores[:, :, [1, 2]] = 1.0  # alike, so that either may be chosen
+
+    def score():
+        return scores
+
+    ours = qwen2_vl._chosen(task, tokens[:1], lambda: scores[:1])
+    theirs = qwen2_vl._chosen(task, tokens[:1] - 1, lambda: scores[:1])
+    assert {name: one.shape for name, one in ours.items()} == {
+        "scores": (1, 4),
+        "short": (1, 1),
+    }
+    for name, one in theirs.items():
+        assert race.difference(ours[name], one) == 0.0
+    wrong = qwen2_vl._chosen(task, tokens, score)["short"]
+    right = qwen2_vl._chosen(task, np.ones_like(tokens), score)["short"]
+    assert wrong.tolist() == [[0.0], [1.0]]
+    assert race.difference(wrong, right) == 1.0
+    exact = qwen2_vl._chosen(case.Task("tiny", None), tokens, score)
+    np.testing.assert_array_equal(exact["tokens"], tokens)
+
+
 def test_a_suite_goes_on_where_it_stopped(tmp_path):
     file = tmp_path / "races.json"
     asked = (["sums/same"], ("tiny", "small"), "torch", file)

@@ -6,6 +6,7 @@ train     a step of next-token prediction on all text, all parameters
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -112,12 +113,17 @@ def fields(what: Given, config: Config) -> tuple[dict[str, Any], np.ndarray]:
 
 
 def _prefilled(task: Task) -> Side:
+    bundle, params, config, fields, _ = _ours(task, ROWS["prefill"])
+    run = _scoring(bundle, params, config, fields)
+    return Side(run, lambda out: {"scores": np.asarray(out[0])})
+
+
+def _scoring(bundle: Any, params: Any, config: Config, fields: dict[str, Any]):
+    """A program that gives scores [B, 1, V] of the next token, and the cache."""
     import jax.numpy as jnp
 
     from bridge_jax.bench.side_by_side import ours
     from bridge_jax.layers import kv_cache
-
-    bundle, params, config, fields, _ = _ours(task, ROWS["prefill"])
 
     def scores(params, fields):
         fields = fields | {"positions": jnp.moveaxis(fields["positions"], 1, 0)}
@@ -126,8 +132,7 @@ def _prefilled(task: Task) -> Side:
         last = bundle.apply("vlm", params, hidden[:, -1:], method="logits")
         return last, out["cache"]
 
-    run = ours.program(scores, params, fields)
-    return Side(run, lambda out: {"scores": np.asarray(out[0])})
+    return ours.program(scores, params, fields)
 
 
 def _decoded(rows: int):
@@ -135,15 +140,18 @@ def _decoded(rows: int):
         from bridge_jax.bench.side_by_side import ours
         from bridge_jax.inference.answering import decode
 
-        bundle, params, _, fields, deltas = _ours(task, rows)
+        bundle, params, config, fields, deltas = _ours(task, rows)
         batch = {"vlm": fields, "deltas": deltas, "numbers": np.arange(rows)}
         shared = {"limit": np.int32(NEW), "stops": np.array([-1], np.int32)}
 
         def answer(params, batch, shared):
             return decode.answer(bundle, params, batch, shared, slots=NEW, greedy=True)
 
+        def score():
+            return np.asarray(_scoring(bundle, params, config, fields)()[0])
+
         run = ours.program(answer, params, batch, shared)
-        return Side(run, lambda out: {"tokens": _sure(task, np.asarray(out))})
+        return Side(run, lambda out: _chosen(task, np.asarray(out), score))
 
     return make
 
@@ -214,7 +222,16 @@ def _they_decode(rows: int):
                 :, -NEW:
             ],
         )
-        return Side(side.run, lambda out: {"tokens": _sure(task, out.cpu().numpy())})
+        score = sides.forward(
+            dataclasses.replace(task, compiled=False),
+            lambda: model(**feed, logits_to_keep=1).logits,
+        )
+        return Side(
+            side.run,
+            lambda out: _chosen(
+                task, out.cpu().numpy(), lambda: sides.array(score.run())
+            ),
+        )
 
     return make
 
@@ -228,9 +245,20 @@ def _they_train(task: Task) -> Side:
     return sides.train(task, model, lambda: model(**feed, labels=labels).loss)
 
 
-def _sure(task: Task, tokens: np.ndarray) -> np.ndarray:
-    """Those that both sides must choose: half precision parts them soon."""
-    return tokens if task.dtype == "float32" else tokens[:, :1]
+def _chosen(
+    task: Task, tokens: np.ndarray, score: Callable[[], np.ndarray]
+) -> dict[str, np.ndarray]:
+    """What both sides must agree on: all tokens; in half precision how they score.
+
+    Half precision rounds scores that are almost alike to a tie, which each side breaks
+    as it likes, and goes on elsewhere. So it is the scores of the first token [B, V],
+    and by how much the one that was chosen falls short of the best of them.
+    """
+    if task.dtype == "float32":
+        return {"tokens": tokens}
+    scores = score().astype(np.float32).squeeze(1)
+    taken = np.take_along_axis(scores, tokens[:, :1], axis=1)
+    return {"scores": scores, "short": scores.max(axis=1, keepdims=True) - taken}
 
 
 def _tokens(rows: int, new: int = 0):
