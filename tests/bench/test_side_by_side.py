@@ -106,7 +106,6 @@ def test_sides_that_differ_are_not_timed():
     assert not [c for _, c in Answers.log if c.startswith("run")]
 
 
-@pytest.mark.usefixtures("quick")
 def test_in_half_precision_scores_are_compared_and_ties_may_part():
     task = case.Task("tiny", None, dtype="bfloat16")
     tokens, scores = np.array([[2, 7, 7], [0, 7, 7]]), np.zeros((2, 1, 4), np.float32)
@@ -131,6 +130,7 @@ def test_in_half_precision_scores_are_compared_and_ties_may_part():
     np.testing.assert_array_equal(exact["tokens"], tokens)
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_suite_goes_on_where_it_stopped(tmp_path):
     file = tmp_path / "races.json"
     asked = (["sums/same"], ("tiny", "small"), "torch", file)
