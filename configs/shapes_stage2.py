@@ -6,7 +6,7 @@ the default, alignment, trains the whole aligner and the retrieval heads.
     bridge train --config configs/shapes_stage2.py:adaption --workdir runs/adaption
     bridge train --config configs/shapes_stage2.py --workdir runs/stage2 \\
         --config.init_from.projector=runs/adaption:projector \\
-        --config.init_from.aligner=runs/adaption:aligner --config.aligner_init=fresh
+        --config.init_from.aligner=runs/adaption:aligner
 
 Both take the captions that the LLM itself writes with --config.cache.folder=DIR, after
 `bridge cache build --config configs/shapes_stage2.py --out DIR`.

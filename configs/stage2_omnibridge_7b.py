@@ -3,7 +3,7 @@
     bridge train --config configs/stage2_omnibridge_7b.py --workdir runs/stage2 \\
         --config.init_from.vlm=runs/stage1:vlm \\
         --config.init_from.projector=runs/adaption:projector \\
-        --config.init_from.aligner=runs/adaption:aligner --config.aligner_init=fresh
+        --config.init_from.aligner=runs/adaption:aligner
 
 Adaption comes before it (`stage2_adaption_7b.py`), a fine-tuning for retrieval alone
 may follow (`stage2_retrieval_7b.py`). `:2b` and `:72b` have the LLM's sisters, `:tiny`

@@ -56,7 +56,7 @@ adaption=(
   --config.init_from.vae="$runs/vae:vae"
 )
 train adaption configs/shapes_stage2.py:adaption "${adaption[@]}"
-train stage2 configs/shapes_stage2.py "${adaption[@]}" --config.aligner_init=fresh \
+train stage2 configs/shapes_stage2.py "${adaption[@]}" \
   --config.init_from.projector="$runs/adaption:projector" \
   --config.init_from.aligner="$runs/adaption:aligner"
 
@@ -73,7 +73,7 @@ bridge assemble "$preset/stage0" --force --dtype bfloat16 \
 #
 # align NAME VARIANT LLM BEFORE: an alignment that goes on from another one
 align() {
-  local part given=(--config.init_from.vlm="$runs/$3:vlm" --config.aligner_init=fresh)
+  local part given=(--config.init_from.vlm="$runs/$3:vlm")
   for part in projector aligner retrieval; do
     given+=("--config.init_from.$part=$runs/$4:$part")
   done

@@ -57,8 +57,15 @@ class Start:
             name: self._part(name, boxed[name], bundle, layout) for name in bundle.parts
         }
         params = init_from_lib.init_from(params, self.init_from)
-        if self.aligner_init != "fresh":
-            params["aligner"] = _from_mt5(params, self.aligner_init)
+        if self.aligner_init != "fresh" and not self._brings("aligner", boxed):
+            read = trees.flatten(params.get("aligner", {}))
+            made = trees.flatten(_from_mt5(params, self.aligner_init))
+            params["aligner"] = trees.unflatten(
+                {
+                    path: read[path] if self._reads(f"aligner/{path}") else leaf
+                    for path, leaf in made.items()
+                }
+            )
         if self.adapters.rank:
             params[ADAPTERS] = self._adapters(boxed, layout)
         return params
@@ -70,10 +77,8 @@ class Start:
 
         Compiling an initialiser takes longer than reading the weights that replace it.
         """
-        shapes = place.unbox(boxed)
-        paths = [f"{name}/{path}" for path in trees.flatten(shapes)]
-        given = tuple(f"{prefix.rstrip('/')}/" for prefix in self.init_from if prefix)
-        if "" in self.init_from or all(path.startswith(given) for path in paths):
+        if self._brings(name, {name: boxed}):
+            shapes = place.unbox(boxed)
             return jax.tree.map(
                 lambda leaf, sharding: jax.ShapeDtypeStruct(
                     leaf.shape, leaf.dtype, sharding=sharding
@@ -86,6 +91,16 @@ class Start:
             return bundle.init_part(name, seed)
 
         return place.init(layout, fresh, self.seed)
+
+    def _brings(self, name: str, boxed: Params) -> bool:
+        """Whether `init_from` has all of a part's parameters."""
+        paths = trees.flatten(place.unbox(boxed.get(name, {})))
+        return bool(paths) and all(self._reads(f"{name}/{path}") for path in paths)
+
+    def _reads(self, path: str) -> bool:
+        """Whether `init_from` has this parameter."""
+        given = tuple(f"{prefix.rstrip('/')}/" for prefix in self.init_from if prefix)
+        return "" in self.init_from or path.startswith(given)
 
     def _adapters(self, boxed: Params, layout: place.Layout) -> Params:
         chosen = self.adapters
