@@ -9,8 +9,9 @@ from bridge_jax.core.errors import BridgeError
 from bridge_jax.eval.pages import published
 
 
-def metrics(split, weights="0123456789abcdef", vqa=0.98, best_of=1):
-    tasks = {"vqa": {}, "generation": {"options": {"best_of": best_of}}}
+def metrics(split, weights="0123456789abcdef", vqa=0.98, best_of=1, think=None):
+    asked = {} if think is None else {"options": {"think": think}}
+    tasks = {"vqa": asked, "generation": {"options": {"best_of": best_of}}}
     return {
         "vqa/exact_match": vqa,
         "generation/queries/mean": 0.9,
@@ -39,6 +40,16 @@ def test_the_best_of_several_is_said_and_never_beside_plain_figures():
     assert chosen == f"{plain} Each picture is the best of 4."
     both = {"test": metrics("test"), "heldout": metrics("heldout", best_of=4)}
     with pytest.raises(BridgeError, match="keep the best of 1 and of 4 candidates"):
+        published.markdown(both)
+
+
+def test_thoughts_are_said_and_never_beside_plain_answers():
+    plain = published.markdown({"test": metrics("test")})
+    assert plain == published.markdown({"test": metrics("test", think=False)})
+    thought = published.markdown({"test": metrics("test", think=True)})
+    assert thought == f"{plain} Questions were thought about."
+    both = {"test": metrics("test", think=True), "heldout": metrics("heldout")}
+    with pytest.raises(BridgeError, match="thought about .--think., in others not"):
         published.markdown(both)
 
 

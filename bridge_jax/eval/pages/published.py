@@ -19,8 +19,8 @@ def markdown(by_split: Mapping[str, Mapping[str, Any]], targets: bool = True) ->
       targets: those of the shipped weights; without for others.
 
     Raises:
-      BridgeError: the evaluations are of different weights, or chose among different
-        numbers of candidates.
+      BridgeError: the evaluations are of different weights, chose among different
+        numbers of candidates, or asked questions in different ways.
     """
     hashes = {metrics["settings"]["weights"] for metrics in by_split.values()}
     if len(hashes) != 1:
@@ -33,6 +33,12 @@ def markdown(by_split: Mapping[str, Mapping[str, Any]], targets: bool = True) ->
             "these evaluations keep the best of"
             f" {' and of '.join(map(str, sorted(candidates)))} candidates; give those"
             " of one number"
+        )
+    thoughts = set().union(*map(_thoughts, by_split.values()))
+    if len(thoughts) > 1:
+        raise BridgeError(
+            "in some of these evaluations questions were thought about (--think), in"
+            " others not; give those of one kind"
         )
     lines = [
         f"| | {' | '.join(by_split)} |",
@@ -48,6 +54,8 @@ def markdown(by_split: Mapping[str, Mapping[str, Any]], targets: bool = True) ->
             lines.append(f"| {row.label} | {' | '.join(cells)} |")
     measured = f"Weights `{hashes.pop()[:HASH]}`"
     measured += "; in brackets what they must reach." if targets else "."
+    if thoughts == {True}:
+        measured += " Questions were thought about."
     if candidates - {1}:
         measured += f" Each picture is the best of {candidates.pop()}."
     return "\n".join([*lines, "", measured])
@@ -72,6 +80,13 @@ def _candidates(metrics: Mapping[str, Any]) -> set[int]:
     tasks = metrics["settings"]["tasks"]
     drawn = [tasks[name]["options"] for name in DRAWING if name in tasks]
     return {options.get("best_of", 1) for options in drawn}
+
+
+def _thoughts(metrics: Mapping[str, Any]) -> set[bool]:
+    """Whether questions were thought about, if any were asked."""
+    tasks = metrics["settings"]["tasks"]
+    asked = [tasks["vqa"]] if "vqa" in tasks else []
+    return {one.get("options", {}).get("think", False) for one in asked}
 
 
 def _cell(value: float | None, target: float | None) -> str:
