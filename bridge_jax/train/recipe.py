@@ -45,8 +45,8 @@ class Config:
       streams: stream -> {"source", "batch", **fields}; see `data/pipeline.py`.
       objectives: label -> {"name"?, "weight", "stream", ...}; see `objectives/base.py`.
       init_from: part (or path below it) -> "folder[:prefix]" of weights to start from.
-      aligner_init: how an aligner takes over mT5's weights, or "fresh"; what `init_from`
-        has of one stays.
+      aligner_init: how an aligner takes over mT5's weights, or "fresh"; what
+        `init_from` has of one stays.
       replacement: schedule of learned queries (stage 2).
       lora: low-rank adapters, if its rank is not 0; then "lora/.*" is what trains.
       cache: captions and states made before, by `bridge cache build` (stage 2).
