@@ -1,14 +1,14 @@
 """The shipped shapes-tiny goes on learning on a CPU: some hours of two cores.
 
-`bash launch/longer_cpu.sh` runs the first two, the decoder twice. The stages may train
-beside them, as the two pairs need nothing of each other:
+`bash launch/longer_cpu.sh` runs these, the decoder twice:
 
     bridge train --config configs/shapes_longer_cpu.py:autoencoder --workdir runs/vae
     bridge train --config configs/shapes_longer_cpu.py:decoder --workdir runs/dit \\
         --config.init_from.vae=runs/vae:vae
     bridge train --config configs/shapes_longer_cpu.py:stage1 --workdir runs/stage1
     bridge train --config configs/shapes_longer_cpu.py:stage2 --workdir runs/stage2 \\
-        --config.init_from.vlm=runs/stage1:vlm
+        --config.init_from.vlm=runs/stage1:vlm \\
+        --config.init_from.dit=runs/dit:dit --config.init_from.vae=runs/vae:vae
 
 Fewer steps and smaller batches than a GPU's (`shapes_longer.py`) go to what is still
 wrong: an autoencoder that draws what training never shows, questions about several
@@ -76,7 +76,12 @@ def stage1():
     """
     config = _on_cpu(shapes_longer.stage1())
     config.streams.main.update(
-        batch=28, length=240, edit=0.3, rewrite=0.08, questions="reasoning"
+        batch=28,
+        length=240,
+        edit=0.3,
+        rewrite=0.08,
+        questions="reasoning",
+        thoughts=0.6,
     )
     config.streams.caption.batch = 8
     config.optim.trainable = ((r"vlm/vision/.*", False), (r".*", True))
@@ -87,8 +92,8 @@ def stage1():
 def stage2():
     """Alignment after `stage1`; what retrieval confuses, it finds in one batch.
 
-    Rows that are drawn take the most time, so they are few. The shipped decoder draws
-    them: this may train while `decoder` does.
+    Rows that are drawn take the most time, so they are few. No row comes twice, so that
+    dropout would only blur what they teach.
     """
     config = _on_cpu(shapes_longer.stage2())
     config.init_from.vlm = "runs/stage1:vlm"
@@ -98,8 +103,9 @@ def stage2():
     config.streams.draw = dict(config.streams.generate, batch=8, seed=3)
     config.objectives.diffusion.stream = "draw"
     del config.objectives.diffusion_edit
+    config.model.aligner.dropout = 0.0
     config.optim.ema_decay = 0.99
-    config.total_steps = 1600  # learned queries are not there yet
+    config.total_steps = 2000
     return config
 
 
