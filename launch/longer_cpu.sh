@@ -16,7 +16,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 # shellcheck source=launch/runs.sh
 source "$(dirname "${BASH_SOURCE[0]}")/runs.sh"
 
-# A fifth less time for half as much memory again; 0 turns it off (README, Speed).
+# A fifth less time, for more memory (README, Speed); 0 turns it off.
 export BRIDGE_JAX_KEEP_MEMORY=${BRIDGE_JAX_KEEP_MEMORY:-1}
 runs=${1:-$home/runs/longer_cpu}
 prepare ""

@@ -11,7 +11,8 @@ from bridge_jax.data import instructions, thinking
         ("top left, bottom: 2", "2"),
         ("one: two: yes", "yes"),
         (" Red\n", "Red"),
-        ("cut short:", ""),
+        ("What it says is:\n10:30", "10:30"),
+        ("cut short:", "cut short:"),
         ("", ""),
     ],
 )

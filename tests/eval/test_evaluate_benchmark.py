@@ -64,3 +64,13 @@ def test_both_halves_at_once_do_what_is_missing(home, capfd):
     assert {p: p.stat().st_mtime_ns for p in (home / "out").rglob("*.png")} == before
     assert bridge(home, "--scorer", "shapes", "-n", "3") == 2
     assert "images_per_prompt 2 and not 3" in capfd.readouterr().err
+
+
+def test_answers_of_an_earlier_version_know_fewer_options(home, capfd):
+    file = home / "out" / "geneval.json"
+    about = json.loads(file.read_text())
+    assert not about["options"].pop("think")
+    file.write_text(json.dumps(about))
+    assert bridge(home, "--scorer", "shapes", "-n", "2") == 0
+    assert bridge(home, "--scorer", "shapes", "-n", "2", "--think") == 2
+    assert "think False and not True" in capfd.readouterr().err
