@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 import bridge_jax
+from bridge_jax.eval.lmms import harness
 from bridge_jax.eval.tasks import understanding
 
 COUNT, PER_PICTURE = 48, 4
@@ -177,13 +178,14 @@ def lmms_eval(home, task, out, *flags, model_args=""):
     return results, sorted(samples, key=lambda one: one["doc_id"]), said
 
 
-def our_answers(model, asked):
+def our_answers(model, asked, think=False):
     found = model.chat(
         [picture for _, picture, _ in asked],
         [one.question for _, _, one in asked],
-        max_new_tokens=12,
+        think=think,
+        max_new_tokens=12 + think * harness.LONGEST_THOUGHT,
     )
-    return [one.text for one in found]
+    return [one.conclusion if think else one.text for one in found]
 
 
 @pytest.mark.parametrize("flags", [(), ("--force_simple",)], ids=["chat", "simple"])
@@ -199,6 +201,17 @@ def test_it_scores_as_we_do(tasks, asked, model, tmp_path, flags):
     ]
     assert len(samples) == COUNT and np.mean(right) > 0.8
     assert results["exact_match,none"] == pytest.approx(np.mean(right))
+
+
+def test_it_may_be_asked_to_think(tasks, asked, model, tmp_path):
+    flags = ("--limit", "16")
+    results, samples, said = lmms_eval(
+        tasks, "shapes_questions", tmp_path, *flags, model_args=",think=True"
+    )
+    assert results is not None, said
+    given = [one["filtered_resps"] for one in samples]
+    assert given == our_answers(model, asked[:16], think=True)
+    assert given != our_answers(model, asked[:16])
 
 
 @pytest.mark.parametrize("acquainted", [False, True], ids=["apart", "one jax"])
