@@ -71,8 +71,9 @@ def decoder():
 def stage1():
     """The language model alone: it sees what is there, and miscounts and misplaces.
 
-    Rows hold seven questions, most of them about several objects: in rows of the usual
-    length there are two or three, and a model learns again to describe.
+    Rows hold some six questions, most of them about several objects: in rows of the
+    usual length there are two, and a model learns again to describe. Where it is to
+    think, it says where the things are before it counts or compares them.
     """
     config = _on_cpu(shapes_longer.stage1())
     config.streams.main.update(
