@@ -52,6 +52,7 @@ def read_ask(read: Reader, limits: Limits) -> Ask:
     return Ask(
         messages,
         tuple(pictures.encoded),
+        think=read.flag("think", False),
         n=read.whole("n", 1, 1, limits.n),
         max_tokens=most or min(DEFAULT_TOKENS, limits.tokens),
         temperature=read.number("temperature", 0.0, 0.0, 2.0),

@@ -23,12 +23,14 @@ class Ask:
     Attributes:
       messages: as of `data/chat.py`, {"type": "image"} where a picture is.
       pictures: encoded, in the order of the messages.
+      think: ask what was said last as a question to be thought about.
       n: how many answers.
       logprobs: how many other tokens are told beside each, None for nothing.
     """
 
     messages: Sequence[Any]
     pictures: Sequence[bytes] = ()
+    think: bool = False
     n: int = 1
     max_tokens: int = 256
     temperature: float = 0.0

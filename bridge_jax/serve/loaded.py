@@ -1,9 +1,11 @@
 """A loaded model as a server's backend."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from bridge_jax.data.instructions import Instructions
 from bridge_jax.inference import live
 from bridge_jax.inference.drawing.paint import PARTS as DRAWING
 from bridge_jax.inference.embed import PARTS as EMBEDDING
@@ -29,7 +31,9 @@ class Loaded:
             self._live = live.Live(model, rows=rows, max_context=max_context)
 
     def chat(self, ask: Ask) -> list[Reply]:
-        pictures = decoded(ask.pictures)
+        pictures, messages = decoded(ask.pictures), ask.messages
+        if ask.think:
+            messages = _to_think(self._model.processor.words, messages)
         replies: list[Reply] = []
         try:
             for number in range(ask.n):
@@ -44,7 +48,7 @@ class Loaded:
                     stop=ask.stop,
                     logprobs=ask.logprobs,
                 )
-                replies.append(self._live.ask(ask.messages, pictures, choice=choice))
+                replies.append(self._live.ask(messages, pictures, choice=choice))
         except BaseException:
             for reply in replies:
                 reply.cancel()
@@ -80,6 +84,17 @@ class Loaded:
     def close(self) -> None:
         if self._live is not None:
             self._live.close()
+
+
+def _to_think(words: Instructions, messages: Sequence[Any]) -> list[Any]:
+    """The conversation with its last text as a question to be thought about."""
+    *before, last = messages
+    parts = list(last["content"])
+    texts = [i for i, part in enumerate(parts) if part["type"] == "text"]
+    for i in texts[-1:]:
+        asked = words.asked(parts[i]["text"], think=True)
+        parts[i] = {"type": "text", "text": asked}
+    return [*before, {**last, "content": parts}]
 
 
 def _tasks(model: Model) -> list[str]:

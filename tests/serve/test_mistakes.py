@@ -155,6 +155,7 @@ async def test_damaged_base64(client):
         (CHAT, {"response_format": {"type": "json_object"}}, "can only be text"),
         (CHAT, {"frequency_penalty": 0.5}, "use repetition_penalty"),
         (CHAT, {"stop": ["a"] * 5}, "at most 4"),
+        (CHAT, {"think": "yes"}, "true or false"),
         (CHAT, {"stop": [""]}, "an empty one"),
         (CHAT, {"top_logprobs": 3}, "needs logprobs"),
         (CHAT, {"stream_options": 3}, "not an object"),

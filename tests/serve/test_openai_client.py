@@ -36,7 +36,7 @@ async def test_chat(official, backend):
         top_p=0.9,
         stop=["."],
         max_completion_tokens=16,
-        extra_body={"top_k": 3, "min_p": 0.1, "repetition_penalty": 1.1},
+        extra_body={"top_k": 3, "min_p": 0.1, "repetition_penalty": 1.1, "think": True},
     )
     said = "be shorthellohello, too<picture><picture>what is it? "
     assert [one.message.content for one in answer.choices] == [said] * 2
@@ -56,6 +56,7 @@ async def test_chat(official, backend):
     ]
     assert (ask.n, ask.seed, ask.temperature, ask.top_p) == (2, 7, 0.5, 0.9)
     assert (ask.top_k, ask.min_p, ask.repetition_penalty) == (3, 0.1, 1.1)
+    assert ask.think
     assert (ask.stop, ask.max_tokens, len(ask.pictures)) == ((".",), 16, 2)
 
 

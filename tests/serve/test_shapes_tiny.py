@@ -71,6 +71,25 @@ async def test_chat(client):
     assert counts[1] > counts[0] + 5  # letter by letter
 
 
+async def test_a_thought_is_asked_for_in_words(client):
+    """Of the last text alone, whatever was said and shown before."""
+    item = shapes_world.Source("test")[3]
+    url, texts = stand_in.data_url(encoded(item.image)), ("hello", "how many?")
+    asked = [stand_in.says(texts[0], url), stand_in.says(texts[1], url)]
+    wanted = [stand_in.says(texts[0], url), stand_in.says("Think: how many?", url)]
+    said = {"role": "assistant", "content": "hello"}
+    told = []
+    for (first, last), think in ((asked, True), (wanted, False), (asked, False)):
+        answer = await client.chat.completions.create(
+            model=MODEL,
+            messages=[*first, said, *last],
+            max_tokens=8,
+            extra_body={"think": think},
+        )
+        told.append((answer.usage.prompt_tokens, answer.choices[0].message.content))
+    assert told[0] == told[1] and told[0][0] > told[2][0]
+
+
 async def test_drawing_and_embedding(client, model):
     """As the Python API does it, bit for bit."""
     how = {"seed": 5, "steps": 2, "guidance": 3.0}
