@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--think",
         action="store_true",
-        help="ask to say what the answer rests on, a colon, and then the answer",
+        help="ask to say what the answer rests on, a colon, and then the answer; a"
+        " large model needs a greater --max-new-tokens for that",
     )
     parser.add_argument(
         "--max-new-tokens",

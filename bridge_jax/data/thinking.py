@@ -7,6 +7,7 @@ an answer is asked for by `Instructions.think`.
 
 import re
 
+ROOM = 448  # tokens beside an answer's own; a thought mostly ends long before
 _MARK = re.compile(r":\s+")
 
 

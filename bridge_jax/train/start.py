@@ -58,8 +58,8 @@ class Start:
         }
         params = init_from_lib.init_from(params, self.init_from)
         if self.aligner_init != "fresh" and not self._brings("aligner", boxed):
-            read = trees.flatten(params.get("aligner", {}))
             made = trees.flatten(_from_mt5(params, self.aligner_init))
+            read = trees.flatten(params["aligner"])
             params["aligner"] = trees.unflatten(
                 {
                     path: read[path] if self._reads(f"aligner/{path}") else leaf

@@ -34,9 +34,11 @@ def test_thoughts_stand_before_answers_where_they_are_asked_for():
         lines = [row.split("<|endoftext|>")[0].split("user\n")[2:] for row in rows]
         return [turn.strip().split("\nassistant\n") for row in lines for turn in row]
 
-    for question, reply in turns(thoughts=1.0):
+    thought, plain = turns(thoughts=1.0), turns()
+    assert len(thought) > 12 and len(plain) > 12
+    for question, reply in thought:
         assert question.startswith("Think: ") and re.fullmatch("[^:]+: [^:]+", reply)
-    assert not [one for turn in turns() for one in turn if ":" in one]
+    assert not [one for turn in plain for one in turn if ":" in one]
     some = [question.startswith("Think: ") for question, _ in turns(thoughts=0.5)]
     assert 0.2 < np.mean(some) < 0.8
 

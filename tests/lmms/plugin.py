@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 import bridge_jax
-from bridge_jax.eval.lmms import harness
+from bridge_jax.data import thinking
 from bridge_jax.eval.tasks import understanding
 
 COUNT, PER_PICTURE = 48, 4
@@ -72,7 +72,7 @@ rank = os.environ["RANK"]
 if address:
     os.environ["BRIDGE_JAX_DISTRIBUTED"] = f"{address},2,{rank}"
 
-from bridge_jax.eval.lmms import harness
+from bridge_jax.data import thinking
 from lmms_eval import evaluator, tasks
 
 answers, count = harness.answers, []
@@ -183,7 +183,7 @@ def our_answers(model, asked, think=False):
         [picture for _, picture, _ in asked],
         [one.question for _, _, one in asked],
         think=think,
-        max_new_tokens=12 + think * harness.LONGEST_THOUGHT,
+        max_new_tokens=12 + think * thinking.ROOM,
     )
     return [one.conclusion if think else one.text for one in found]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge_jax.core import rooms
-from bridge_jax.data import faults, fields
+from bridge_jax.data import faults, fields, thinking
 from bridge_jax.data.faults import Faults
 from bridge_jax.eval import records
 from bridge_jax.eval.answers import multiple_choice
@@ -28,7 +28,6 @@ from bridge_jax.eval.tasks import understanding
 METRICS = "bridge_jax.eval.answers"
 SCORES = "scores.jsonl"
 LONGEST_ANSWER = 64  # tokens; an answer mostly ends long before
-LONGEST_THOUGHT = 448  # tokens beside it
 PEOPLE = 10  # answers to a question of VQAv2
 _LETTER = "Answer with the option's letter from the given choices directly."
 
@@ -98,7 +97,7 @@ class Benchmark:
                 [one.prompt for one in questions],
                 options.think,
                 LONGEST_ANSWER,
-                LONGEST_THOUGHT,
+                thinking.ROOM,
             )
             return [
                 {"id": one.id, "prompt": one.prompt, **said}

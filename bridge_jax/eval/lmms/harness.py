@@ -11,14 +11,13 @@ from typing import Any
 
 from bridge_jax.core import log
 from bridge_jax.core.errors import BridgeError
-from bridge_jax.data import chat
+from bridge_jax.data import chat, thinking
 from bridge_jax.inference.answering import decode, turns
 
 # Of generation_kwargs: what is obeyed, and what says nothing where it is greedy.
 _OBEYED = {"max_new_tokens", "temperature", "do_sample", "until", "num_beams"}
 _SAMPLING = {"top_p": 1.0, "top_k": 0}
 _BATCHES = 8  # of the model's rows that are open at once
-LONGEST_THOUGHT = 448  # tokens before an answer
 _MARK = "<image>"  # where other models want their picture; ours has it first
 
 
@@ -260,7 +259,7 @@ def _answered(model, opened, chosen, seed, think) -> list[str]:
         seen = [opened[i].pictures or None for i in plain]
         asked = [opened[i].plain for i in plain]
         if think:
-            room = settings["max_new_tokens"] + LONGEST_THOUGHT
+            room = settings["max_new_tokens"] + thinking.ROOM
             how = settings | {"max_new_tokens": room, "think": True}
             texts = [one.conclusion for one in model.chat(seen, asked, **how)]
         else:
