@@ -4,6 +4,7 @@ import os
 import statistics
 import subprocess
 import sys
+from ctypes.util import find_library
 
 import pytest
 import toy
@@ -40,6 +41,19 @@ def test_without_glibc_nothing_else_happens(monkeypatch):
     assert Knot.freed == before + 1
 
 
+def test_jemalloc_gives_back_what_all_its_arenas_keep(monkeypatch):
+    asked = []
+
+    class Jemalloc:
+        def mallctl(self, name, *given):
+            asked.append(name)
+            return 0
+
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: Jemalloc())
+    memory.release()
+    assert asked == [b"arena.4096.purge"]
+
+
 def test_only_long_runs_release(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(memory, "release", lambda: asked.append(1))
@@ -47,6 +61,11 @@ def test_only_long_runs_release(tmp_path, monkeypatch):
     assert not asked
     loop.train(toy.run(tmp_path / "long", 25))
     assert asked == [1]
+
+
+needs_jemalloc = pytest.mark.skipif(
+    find_library("jemalloc") is None, reason="no jemalloc here (apt: libjemalloc2)"
+)
 
 
 # 64 MB of temporaries, as glibc keeps 32 itself; prints how many pages, small or huge,
@@ -66,9 +85,10 @@ for _ in range(40):
 ASKED = {"BRIDGE_JAX_KEEP_MEMORY": "1"}
 
 
-def pages_mapped(keep: str) -> float:
+def pages_mapped(keep: str, **environment: str) -> float:
     """A run, by the median of the last half."""
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""} | ASKED
+    plain = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "", "LD_PRELOAD": ""}
+    environment = os.environ | plain | ASKED | environment
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(keep=keep)],
         env=environment,
@@ -81,6 +101,34 @@ def pages_mapped(keep: str) -> float:
 
 def test_temporaries_that_are_kept_are_not_mapped_again():
     assert pages_mapped("assert memory.keep()") < pages_mapped("") / 4
+
+
+@needs_jemalloc
+def test_jemalloc_keeps_them_where_it_is_loaded():
+    loaded = {"LD_PRELOAD": find_library("jemalloc")}
+    kept = pages_mapped("assert memory.keep()", **loaded)
+    assert kept < pages_mapped("", **loaded) / 4
+
+
+@needs_jemalloc
+def test_jemalloc_is_told_how_long_to_keep():
+    program = """
+import ctypes
+from bridge_jax.core import memory
+assert memory.keep()
+decay, size = ctypes.c_ssize_t(), ctypes.c_size_t(8)
+told = ctypes.byref(decay), ctypes.byref(size)
+assert not ctypes.CDLL(None).mallctl(b"arenas.dirty_decay_ms", *told, None, 0)
+print(decay.value)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | ASKED | {"LD_PRELOAD": find_library("jemalloc")},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == ["-1"]
 
 
 @pytest.mark.parametrize("given", [{}, {"BRIDGE_JAX_KEEP_MEMORY": "0"}])
