@@ -29,7 +29,7 @@ def keep(environ: Mapping[str, str] = os.environ) -> bool:
       temporaries. What else is allocated meanwhile comes between, so that two or three
       times the memory may be held.
     jemalloc: blocks of 8 MB and more have an arena of their own. XLA may ask for a
-      step's temporaries just before it frees the last one's: once more of them, at most.
+      step's temporaries just before it frees those of the last one: as much again.
 
     Returns:
       Whether it does: with neither, it does not.
