@@ -41,17 +41,20 @@ def test_without_glibc_nothing_else_happens(monkeypatch):
     assert Knot.freed == before + 1
 
 
-def test_jemalloc_gives_back_what_all_its_arenas_keep(monkeypatch):
+def test_jemalloc_is_asked_where_it_is_the_allocator(monkeypatch):
     asked = []
 
     class Jemalloc:
         def mallctl(self, name, *given):
-            asked.append(name)
+            asked.append(
+                (name, [one._obj.value for one in given if hasattr(one, "_obj")])
+            )
             return 0
 
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: Jemalloc())
+    assert memory.keep(ASKED)
     memory.release()
-    assert asked == [b"arena.4096.purge"]
+    assert asked == [(b"arenas.dirty_decay_ms", [-1]), (b"arena.4096.purge", [])]
 
 
 def test_only_long_runs_release(tmp_path, monkeypatch):

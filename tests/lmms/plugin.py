@@ -72,7 +72,7 @@ rank = os.environ["RANK"]
 if address:
     os.environ["BRIDGE_JAX_DISTRIBUTED"] = f"{address},2,{rank}"
 
-from bridge_jax.data import thinking
+from bridge_jax.eval.lmms import harness
 from lmms_eval import evaluator, tasks
 
 answers, count = harness.answers, []
