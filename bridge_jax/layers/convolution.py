@@ -1,11 +1,12 @@
 """Convolutions of pictures [B, h, w, in] with kernels [k, k, in, out], NHWC and HWIO.
 
-What each computes is `plain`'s. On CPUs some take another way to it, in float32 with
-fewer products (`winograd`, `phases`), in bfloat16 with faster ones (`shifted`), and
-gradients go the plain way: they would keep several times as much from the forward pass.
-Elsewhere compilers choose.
+What each computes is `plain`'s. On CPUs some take another way to it: fewer products in
+float32 (`winograd`, `phases`), or bfloat16's own (`shifted`). So do their gradients,
+for which XLA's way takes two to eight times as long; picture and kernel are all that is
+kept for them. Elsewhere compilers choose.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -16,6 +17,7 @@ from bridge_jax.core.types import Array
 from bridge_jax.layers import phases, shifted, winograd
 
 Convolve = Callable[[jax.Array, jax.Array], jax.Array]
+Back = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 
 
 def plain(
@@ -38,9 +40,9 @@ def same(
     x: Float[Array, "B h w I"], kernel: Float[Array, "3 3 I O"]
 ) -> Float[Array, "B h w O"]:
     """Height and width stay: one pixel of zeros around."""
-    if x.dtype == jnp.float32 and winograd.pays(x.shape, kernel.shape):
-        return _same(x, kernel)
-    return _shifted(x, kernel) if shifted.pays(x, kernel) else plain(x, kernel)
+    if shifted.pays(x, kernel):
+        return _shifted(x, kernel)
+    return _filtered(x, kernel) if winograd.pays(x, kernel) else plain(x, kernel)
 
 
 def halved(
@@ -67,11 +69,25 @@ def nearest(x: Float[Array, "B h w C"]) -> Float[Array, "B 2*h 2*w C"]:
 
 
 def _of_nearest(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return plain(nearest(x), kernel)
+    return same(nearest(x), kernel)
 
 
-def _on_cpus(other: Convolve, usual: Convolve) -> Convolve:
-    """`usual`, for which CPUs compute `other`; gradients are those of `usual`."""
+def _of_nearest_back(x, kernel, gradient):
+    return jax.vjp(_of_nearest, x, kernel)[1](gradient)
+
+
+def _same_back(x, kernel, gradient):
+    """The picture's gradient is `same` of what came, with the kernel turned."""
+    turned = kernel[::-1, ::-1].swapaxes(2, 3)
+    if winograd.pays(x, kernel):
+        of_kernel = winograd.kernel_gradient(x, gradient)
+    else:
+        of_kernel = jax.vjp(functools.partial(plain, x), kernel)[1](gradient)[0]
+    return same(gradient, turned), of_kernel
+
+
+def _on_cpus(other: Convolve, back: Back, usual: Convolve) -> Convolve:
+    """`usual`, for which CPUs compute `other`, and its gradients by `back`."""
 
     @jax.custom_vjp
     def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -81,12 +97,15 @@ def _on_cpus(other: Convolve, usual: Convolve) -> Convolve:
         return convolve(x, kernel), (x, kernel)
 
     def backward(kept, gradient):
-        return jax.vjp(usual, *kept)[1](gradient)
+        def usual_back(x, kernel, gradient):
+            return jax.vjp(usual, x, kernel)[1](gradient)
+
+        return jax.lax.platform_dependent(*kept, gradient, cpu=back, default=usual_back)
 
     convolve.defvjp(forward, backward)
     return convolve
 
 
-_same = _on_cpus(winograd.same, plain)
-_shifted = _on_cpus(shifted.same, plain)
-_doubled = _on_cpus(phases.doubled, _of_nearest)
+_filtered = _on_cpus(winograd.same, _same_back, plain)
+_shifted = _on_cpus(shifted.same, _same_back, plain)
+_doubled = _on_cpus(phases.doubled, _of_nearest_back, _of_nearest)

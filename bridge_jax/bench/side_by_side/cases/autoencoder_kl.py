@@ -1,4 +1,9 @@
-"""The image autoencoder against diffusers: pictures to latents, and back."""
+"""The image autoencoder against diffusers.
+
+encode   pictures to the means of their latents
+decode   latents to pictures
+train    a step there and back, through noise, all parameters
+"""
 
 import numpy as np
 
@@ -7,6 +12,7 @@ from bridge_jax.models.autoencoder_kl.config import SIZES as PUBLISHED
 from bridge_jax.models.autoencoder_kl.config import Config
 
 ROWS = 2
+KL_WEIGHT = 1e-4
 SIZES = {
     "tiny": PUBLISHED["tiny"],
     "small": Config((64, 128, 128, 256), 1, 4, 32, 0.13025),
@@ -31,6 +37,11 @@ def _latents(size: str) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(shape, np.float32)
 
 
+def _batch(size: str) -> dict[str, np.ndarray]:
+    """Pictures, and noise as large as their latents."""
+    return {"images": _images(size), "noise": _latents(size)}
+
+
 def _encoded(task: Task) -> Side:
     from bridge_jax.bench.side_by_side import ours
 
@@ -53,6 +64,22 @@ def _decoded(task: Task) -> Side:
     return ours.forward(decode, params, _latents(task.size))
 
 
+def _trained(task: Task) -> Side:
+    from bridge_jax.bench.side_by_side import ours
+    from bridge_jax.core import term
+    from bridge_jax.objectives import autoencoder
+
+    bundle, params = ours.load(task, "autoencoder_kl")
+
+    def loss(params, batch):
+        drawn, mean, logvar = bundle.apply("vae", params, **batch)
+        error, pixels = autoencoder.squared_error(drawn, batch["images"])
+        kl, values = autoencoder.kl_divergence(mean, logvar)
+        return term.Term(error + KL_WEIGHT * kl * (pixels / values), pixels)
+
+    return ours.train(params, _batch(task.size), loss)
+
+
 def _they_encode(task: Task) -> Side:
     from bridge_jax.bench.side_by_side.peers import diffusion, sides
 
@@ -71,6 +98,22 @@ def _they_decode(task: Task) -> Side:
     return Side(side.run, lambda out: {"out": sides.array(out).transpose(0, 2, 3, 1)})
 
 
+def _they_train(task: Task) -> Side:
+    from bridge_jax.bench.side_by_side.peers import diffusion, sides
+
+    model = sides.made(task, lambda: diffusion.autoencoder_kl(SIZES[task.size]))
+    batch = {name: sides.to_nchw(one) for name, one in _batch(task.size).items()}
+    feed = sides.given(task, batch)
+
+    def loss():
+        latents = model.encode(feed["images"]).latent_dist
+        drawn = model.decode(latents.mean + latents.std * feed["noise"]).sample
+        kl = latents.kl().sum() / latents.mean.numel()
+        return sides.mse(drawn, feed["images"]) + KL_WEIGHT * kl
+
+    return sides.train(task, model, loss)
+
+
 def _rows(size: str) -> int:
     return ROWS
 
@@ -79,4 +122,5 @@ _ONE_CARD = (*SMALL, "g2")
 CASES = {
     "encode": Case(_encoded, _they_encode, _rows, "picture", sizes=_ONE_CARD),
     "decode": Case(_decoded, _they_decode, _rows, "picture", sizes=_ONE_CARD),
+    "train": Case(_trained, _they_train, _rows, "picture", sizes=_ONE_CARD),
 }
