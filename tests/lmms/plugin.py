@@ -61,44 +61,7 @@ from PIL import Image
 def pictures(document):
     return [Image.open(document["picture"]).convert("RGB")]
 """
-
-# One of two processes. By lmms-eval's command line gloo cannot count requests (0.7.3).
-SCRIPT = """
-import json, os, sys
-from pathlib import Path
-
-home, address = sys.argv[1:]
-rank = os.environ["RANK"]
-if address:
-    os.environ["BRIDGE_JAX_DISTRIBUTED"] = f"{address},2,{rank}"
-
-from bridge_jax.eval.lmms import harness
-from lmms_eval import evaluator, tasks
-
-answers, count = harness.answers, []
-
-
-def counted(model, questions, *rest):
-    count.append(len(questions))
-    return answers(model, questions, *rest)
-
-
-harness.answers = counted
-results = evaluator.simple_evaluate(
-    model="bridge_jax",
-    model_args="pretrained=shapes-tiny",
-    tasks=["shapes_questions"],
-    task_manager=tasks.TaskManager(include_path=home, include_defaults=False),
-    batch_size=16,
-    limit=47,
-    distributed_executor_backend="accelerate",
-)
-Path(f"{rank}.count").write_text(str(sum(count)))
-if rank == "0":
-    samples = results["samples"]["shapes_questions"]
-    found = sorted((one["doc_id"], one["filtered_resps"][0]) for one in samples)
-    Path("found.json").write_text(json.dumps(found))
-"""
+ONE_OF_TWO = Path(__file__).with_name("one_of_two.py")
 
 
 @pytest.fixture(scope="module")
@@ -217,11 +180,10 @@ def test_it_may_be_asked_to_think(tasks, asked, model, tmp_path):
 @pytest.mark.parametrize("acquainted", [False, True], ids=["apart", "one jax"])
 def test_two_processes_score_as_one(tasks, asked, model, tmp_path, acquainted):
     """47 questions, so that one process has one fewer and is given one again."""
-    (tmp_path / "script.py").write_text(SCRIPT)
     address = f"127.0.0.1:{free_port()}" if acquainted else ""
     launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
     done = subprocess.run(
-        [sys.executable, *launch, "script.py", str(tasks), address],
+        [sys.executable, *launch, str(ONE_OF_TWO), str(tasks), address],
         cwd=tmp_path,
         env=offline(tasks) | {"ACCELERATE_USE_CPU": "true"},
         check=False,
