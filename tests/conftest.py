@@ -29,6 +29,10 @@ os.environ.update(
     JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
 )
 
+from bridge_jax.core import compiler
+
+compiler.tune()  # as `bridge` does in the processes that tests start
+
 import jax
 import pytest
 

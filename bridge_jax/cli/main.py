@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 
 from bridge_jax.cli import arguments
-from bridge_jax.core import collector, memory, unread
+from bridge_jax.core import collector, compiler, memory, unread
 from bridge_jax.core.errors import BridgeError
 
 COMMANDS = (
@@ -55,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     collector.run_rarely()
     memory.keep()
+    compiler.tune()
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
         args.run(args)

@@ -1,6 +1,7 @@
 """The global switches: devices, processes, compilation cache, interruption.
 
-Two come before jax is imported: `collector.run_rarely` and `memory.keep`.
+Three come before jax is imported: `collector.run_rarely`, `memory.keep` and
+`compiler.tune`.
 
 Libraries read no environment and set no jax option; entry points call `start` once.
 """

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from bridge_jax.bench.side_by_side import case
-from bridge_jax.core import memory
+from bridge_jax.core import compiler, memory
 
 # What each side is made of; the memory that these take is not the model's.
 _LIBRARIES = {
@@ -30,7 +30,8 @@ def main(given: list[str], commands: TextIO, out: TextIO) -> None:
     """Serve `commands` until they end."""
     name, side, size, folder, dtype = given
     if side == "ours":
-        memory.keep()  # as `bridge` does
+        memory.keep()  # as `bridge` does, and the next
+        compiler.tune()
     for library in _LIBRARIES["ours" if side == "ours" else "theirs"]:
         imported = importlib.import_module(library)
     if side == "ours":
