@@ -24,7 +24,8 @@ def tune(environ: MutableMapping[str, str] = os.environ) -> None:
     Call before jax looks for devices. Where it may find other devices than CPUs nothing
     changes.
     """
-    if any(importlib.util.find_spec(name) for name in _PLUGINS):
+    plugins = [name for name in _PLUGINS if importlib.util.find_spec(name)]
+    if plugins and environ.get("JAX_PLATFORMS") != "cpu":
         return
     given = environ.get(VARIABLE, "").split()
     named = {flag.partition("=")[0] for flag in given}

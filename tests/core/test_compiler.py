@@ -46,14 +46,26 @@ def test_where_there_may_be_other_devices_nothing_changes(plugin, monkeypatch):
     given = {"XLA_FLAGS": "--one=1"}
     compiler.tune(given)
     assert given == {"XLA_FLAGS": "--one=1"}
+    compiler.tune(given := given | {"JAX_PLATFORMS": "cpu"})
+    assert given["XLA_FLAGS"] == " ".join(["--one=1", *ALL])
 
 
-@pytest.mark.parametrize(("first", "loops"), [("", "0"), ("compiler._PLUGINS = ()\ncompiler.tune()", "1")])
-def test_xla_knows_them(first, loops):
+TUNED = "compiler.tune()"
+
+
+@pytest.mark.parametrize(
+    ("first", "given", "loops"),
+    [
+        ("", {}, "0"),
+        (TUNED, {}, "1"),
+        (TUNED, {"XLA_FLAGS": f"{EXTRA}=xla_none"}, "0"),  # as README says
+    ],
+)
+def test_xla_knows_them(first, given, loops):
     """Those that it does not know stop it, or change nothing."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(first=first)],
-        env={k: v for k, v in os.environ.items() if k != "XLA_FLAGS"},
+        env={k: v for k, v in os.environ.items() if k != "XLA_FLAGS"} | given,
         check=False,
         capture_output=True,
         text=True,
