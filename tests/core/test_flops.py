@@ -9,7 +9,7 @@ import pytest
 from jax._src.cudnn import fused_attention_stablehlo as cudnn
 
 from bridge_jax.core import flops
-from bridge_jax.layers import convolution, packed
+from bridge_jax.layers import convolution, packed, winograd
 from bridge_jax.models import build
 from bridge_jax.sharding import place
 
@@ -22,7 +22,7 @@ MODELS = {
     "bitransformer": {"d_model": 256, "d_ff": 1024, "d_kv": 64, "dropout": 0.0},
     "hunyuan_dit": {"hidden": 384, "input_size": 16, "depth": 2},
     "clip_vit": {"hidden": 256, "ffn": 1024},
-    # In float32 a CPU takes fewer products than the mathematics says, which counts.
+    # What is doubled takes a CPU fewer products in float32 than the mathematics says.
     "autoencoder_kl": {"dtype": "bfloat16"},
 }
 
@@ -54,7 +54,9 @@ def gradient(family, **changes):
 
 
 @pytest.mark.parametrize("family", MODELS)
-def test_models_agree_with_unrolled_cost_analysis(family):
+def test_models_agree_with_unrolled_cost_analysis(family, monkeypatch):
+    # So do other convolutions on a CPU, and it is the mathematics that counts.
+    monkeypatch.setattr(winograd, "pays", lambda x, kernel: False)
     function, params = gradient(family)
     cost = jax.jit(function).lower(params).compile().cost_analysis()
     assert counted(function, params).model == pytest.approx(cost["flops"], rel=0.05)
