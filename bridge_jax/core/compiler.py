@@ -8,8 +8,8 @@ import os
 from collections.abc import MutableMapping
 
 VARIABLE = "XLA_FLAGS"
-# They take an eighth to a fifth off a training step (bench/NOTES.md): vectors as wide as
-# the processor has them, and one loop for several results of the same numbers.
+# They take an eighth to a fifth off a training step (bench/NOTES.md): vectors as wide
+# as the processor has them, and one loop for several results of the same numbers.
 OPTIONS = {
     "--xla_cpu_prefer_vector_width": "512",
     "--xla_backend_extra_options": "xla_cpu_use_multi_output_fusion",
