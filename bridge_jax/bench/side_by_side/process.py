@@ -30,7 +30,8 @@ def main(given: list[str], commands: TextIO, out: TextIO) -> None:
     """Serve `commands` until they end."""
     name, side, size, folder, dtype = given
     if side == "ours":
-        memory.keep()  # as `bridge` does, and the next
+        # As `bridge` does.
+        memory.keep()
         compiler.tune()
     for library in _LIBRARIES["ours" if side == "ours" else "theirs"]:
         imported = importlib.import_module(library)
