@@ -7,7 +7,7 @@ import importlib.util
 import os
 from collections.abc import MutableMapping
 
-VARIABLE = "XLA_FLAGS"
+_VARIABLE = "XLA_FLAGS"
 # They take an eighth to a fifth off a training step (bench/NOTES.md): vectors as wide
 # as the processor has them, and one loop for several results of the same numbers.
 OPTIONS = {
@@ -27,7 +27,7 @@ def tune(environ: MutableMapping[str, str] = os.environ) -> None:
     plugins = [name for name in _PLUGINS if importlib.util.find_spec(name)]
     if plugins and environ.get("JAX_PLATFORMS") != "cpu":
         return
-    given = environ.get(VARIABLE, "").split()
+    given = environ.get(_VARIABLE, "").split()
     named = {flag.partition("=")[0] for flag in given}
     added = [f"{name}={value}" for name, value in OPTIONS.items() if name not in named]
-    environ[VARIABLE] = " ".join([*given, *added])
+    environ[_VARIABLE] = " ".join([*given, *added])
