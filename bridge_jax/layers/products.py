@@ -10,6 +10,9 @@ As on accelerators, float32 is multiplied so where `jax_default_matmul_precision
 
 None of it where programs may be split over devices: what says how a matrix lies is
 nothing that XLA's partitioner can split, and the whole matrix would be gathered.
+
+A single row of float32, as where one decodes, takes as long as its matrix takes to be
+read. On a CPU one thread reads that, but several share a stack of its blocks.
 """
 
 import functools
@@ -26,13 +29,17 @@ from bridge_jax.core.types import Array
 _LAST, _FIRST = -1, -2  # axes of a matrix
 _HALF = jnp.bfloat16
 _ALGORITHM = "BF16_BF16_F32"  # jax's name for this
+_BLOCKS = 4  # of a matrix that a single row is multiplied by
+_SHARED = 2**17  # the fewest elements of a matrix that threads gain by sharing
 
 
 def product(
     x: Float[Array, "*N T I"], y: Float[Array, "*N I O"]
 ) -> Float[Array, "*N T O"]:
     """x @ y in the dtype of both."""
-    return _product(x, y) if _pays(x) else jnp.matmul(x, y)
+    if _pays(x):
+        return _product(x, y)
+    return _by_blocks(x, y) if _is_read_by_one_thread(x, y) else jnp.matmul(x, y)
 
 
 def of_columns(
@@ -57,6 +64,18 @@ def _pays(x: jax.Array) -> bool:
     return hardware.is_one_cpu() and (
         x.dtype == _HALF or (asked and x.dtype == jnp.float32)
     )
+
+
+def _is_read_by_one_thread(x: jax.Array, y: jax.Array) -> bool:
+    row = x.ndim == 2 and len(x) == 1 and len(y) % _BLOCKS == 0
+    return row and y.size >= _SHARED and hardware.is_one_cpu()
+
+
+def _by_blocks(x: jax.Array, y: jax.Array) -> jax.Array:
+    """x @ y, [1, I] by [I, O]: a block of y's rows at a time, then their sum."""
+    blocks = y.reshape(_BLOCKS, -1, y.shape[-1])
+    parts = jnp.einsum("bi,bio->bo", x.reshape(_BLOCKS, -1), blocks)
+    return jnp.sum(parts, axis=0, keepdims=True)
 
 
 def _summed(x: jax.Array, y: jax.Array, axis: int) -> jax.Array:

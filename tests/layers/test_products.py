@@ -106,6 +106,52 @@ def test_float32_is_left_to_the_compiler():
     assert "LayoutConstraint" not in program.as_text()
 
 
+def blocks_in(rows, features):
+    """How a product of rows by a matrix is written: as how many blocks of it."""
+    rng = np.random.default_rng(0)
+    x, y = (
+        jnp.asarray(rng.normal(0, scale, shape), jnp.float32)
+        for scale, shape in ((1, (rows, features)), (1 / 16, (features, 512)))
+    )
+    found = fresh(products.product)
+    np.testing.assert_allclose(found(x, y), x @ y, rtol=1e-5, atol=1e-5)
+    batched = re.search(r"batching_dims = \[0\].*: \(tensor<(\d+)x", text(found, x, y))
+    return int(batched[1]) if batched else 1
+
+
+def text(function, *arguments):
+    return function.lower(*arguments).as_text()
+
+
+def test_on_one_cpu_threads_share_the_matrix_of_a_single_row(one_cpu):
+    assert blocks_in(1, 256) == (4 if one_cpu else 1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "features"), [(2, 256), (1, 252), (1, 258)], ids=["two", "small", "odd"]
+)
+def test_other_matrices_are_whole(rows, features, monkeypatch):
+    monkeypatch.setattr(hardware, "is_one_cpu", lambda: True)
+    assert blocks_in(rows, features) == 1
+
+
+def test_gradients_of_a_single_row_are_those_of_the_whole_matrix(monkeypatch):
+    monkeypatch.setattr(hardware, "is_one_cpu", lambda: True)
+    rng = np.random.default_rng(1)
+    x, y = (
+        jnp.asarray(rng.normal(0, scale, shape), jnp.float32)
+        for scale, shape in ((1, (1, 256)), (1 / 16, (256, 512)))
+    )
+
+    def loss(product, x, y):
+        return jnp.sum(jnp.sin(product(x, y)))
+
+    found = jax.jit(jax.grad(lambda x, y: loss(products.product, x, y), (0, 1)))(x, y)
+    wanted = jax.jit(jax.grad(lambda x, y: loss(jnp.matmul, x, y), (0, 1)))(x, y)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("precision", ["BF16_BF16_F32", "float32"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_float32_can_be_multiplied_in_bfloat16(kind, precision, one_cpu):
