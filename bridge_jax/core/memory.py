@@ -30,8 +30,6 @@ def keep(environ: Mapping[str, str] = os.environ) -> bool:
       times the memory may be held.
     jemalloc: blocks of 8 MB and more have an arena of their own. XLA may ask for a
       step's temporaries just before it frees those of the last one: as much again.
-      MALLOC_CONF=thp:always, which it reads before Python runs, has the system give
-      it huge pages: wide matrices are read faster then.
 
     Returns:
       Whether it does: with neither, it does not.
