@@ -7,6 +7,7 @@ import pytest
 import bridge_jax
 from bridge_jax.core import rng
 from bridge_jax.core.errors import BridgeError
+from bridge_jax.inference import inputs, opening
 from bridge_jax.models import view
 
 TEXTS = ["a red circle", "two large blue stars above one small ring", "a ring"]
@@ -30,24 +31,52 @@ def test_embeddings_are_unit_vectors_in_order(model, pictures, vectors):
     np.testing.assert_allclose(again, seen[[2, 0]], atol=1e-5)
 
 
-def test_embeddings_are_those_of_training(model, vectors):
-    """At the padding of the training stream, which is not that of use."""
-    processor, length = model.processor, 60
-    rows = []
-    for text in TEXTS[:2]:
-        vlm, _, marked = processor.vlm([processor.say(text)], [], length, 0)
-        index, mask = processor.memory(marked, length)
-        rows.append({"vlm_text": vlm, "text_index": index, "text_mask": mask})
-    batch = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+def trained(model, modality, rows):
+    """Vectors of [(row, pictures)] as training makes them, at the padding of a stream,
+    which is not that of use: whole rows, what they begin with among them."""
+    processor, made = model.processor, []
+    length = 4 + max(len(row.tokens) for row, _ in rows)
+    for row, seen in rows:
+        shown = [one.patches() for one in seen]
+        size = sum(one.size for one in seen)
+        vlm, _, marked = processor.vlm([row], shown, length, size)
+        asked = vlm["image_index"] >= 0 if seen else marked
+        index, mask = processor.memory(asked, length)
+        names = (f"vlm_{modality}", f"{modality}_index", f"{modality}_mask")
+        made.append(dict(zip(names, (vlm, index, mask), strict=True)))
+    batch = jax.tree.map(lambda *leaves: np.stack(leaves), *made)
 
     @jax.jit
-    def trained(params):
+    def vectors(params):
         streams = rng.Streams(0, 0)
         bundle = model.engine.bundle
         seen = view.View(bundle, params, batch, rngs=streams, step=0, train=False)
-        return seen.embedding("text")
+        return seen.embedding(modality)
 
-    np.testing.assert_allclose(trained(model.params), vectors[:2], atol=1e-5)
+    return vectors(model.params)
+
+
+def test_embeddings_of_texts_are_those_of_training(model, vectors):
+    rows = [(model.processor.say(text), ()) for text in TEXTS[:2]]
+    np.testing.assert_allclose(trained(model, "text", rows), vectors[:2], atol=1e-5)
+
+
+def test_embeddings_of_pictures_are_those_of_training(model, pictures):
+    seen = inputs.pictures(pictures[:2], model.processor)
+    rows = [(model.processor.look(one.grid), (one,)) for one in seen]
+    vectors = model.embed(images=pictures[:2])
+    np.testing.assert_allclose(trained(model, "image", rows), vectors, atol=1e-5)
+
+
+def test_long_texts_are_read_as_whole_rows(model, monkeypatch):
+    text = "a red circle beside one small ring and " * 14
+    row = model.processor.say(text)
+    assert len(row.tokens) > opening.LONGEST + 16
+    monkeypatch.setattr(opening, "hidden", None)
+    vectors = model.embed(texts=[text])
+    np.testing.assert_allclose(
+        trained(model, "text", [(row, ())]), vectors[:1], atol=1e-5
+    )
 
 
 def test_embedding_mistakes(model, pictures):

@@ -121,7 +121,7 @@ class Rows:
     ):
         self.processor, self.settings = processor, settings
         self.sources, self.wanted = sources, wanted
-        self.length, self.num_patches = seen_size(processor, sources)
+        self.length, self.num_patches = _seen_size(processor, sources)
 
     def __call__(self, i: int) -> dict[str, Any]:
         caption = self.wanted[i].text
@@ -137,7 +137,7 @@ class Rows:
         }
 
 
-def seen_size(
+def _seen_size(
     processor: processor_lib.Processor, pictures: Sequence[Picture]
 ) -> tuple[int, int]:
     """Buckets of length and patches in which each of `pictures` fits alone."""
