@@ -14,7 +14,7 @@ from flax.errors import ScopeParamShapeError
 from jaxtyping import Float, Int, Shaped
 
 from bridge_jax.core.types import Array
-from bridge_jax.layers import convolution, outline, products
+from bridge_jax.layers import convolution, outline, products, shared
 
 Axis = str | None
 Initialiser = Callable[..., jax.Array]
@@ -60,15 +60,6 @@ def param(
 def constrain(x: Shaped[Array, "*S"], axes: Sequence[Axis]) -> Shaped[Array, "*S"]:
     """Ask for a logical sharding of an activation; no effect without rules."""
     return nn.with_logical_constraint(x, tuple(axes))
-
-
-def add_shared(x: Float[Array, "*S"], shared: Float[Array, "*T"]) -> Float[Array, "*S"]:
-    """x + shared, which has axes of length 1 where rows of x share it; in x's dtype.
-
-    Added in float32, and with that its gradient, a sum over those rows: of bfloat16 it
-    would be rounded at every row.
-    """
-    return (x.astype(jnp.float32) + shared.astype(jnp.float32)).astype(x.dtype)
 
 
 class Dense(nn.Module):
@@ -119,7 +110,7 @@ class Dense(nn.Module):
                 (self.axes[1],),
                 self.param_dtype,
             )
-            y = add_shared(y, bias[None])
+            y = shared.add(y, bias[None])
         return y.reshape(*x.shape[:-1], self.features)
 
 
@@ -233,5 +224,5 @@ class Conv(nn.Module):
                 (self.axes[1],),
                 self.param_dtype,
             )
-            y = add_shared(y, bias[None, None, None])
+            y = shared.add(y, bias[None, None, None])
         return y

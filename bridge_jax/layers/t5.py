@@ -17,7 +17,15 @@ from jaxtyping import Float, Shaped
 from bridge_jax.core import types
 from bridge_jax.core.types import Array
 from bridge_jax.core.weights import Rule
-from bridge_jax.layers import activations, attention, linear, norm, products, stack
+from bridge_jax.layers import (
+    activations,
+    attention,
+    linear,
+    norm,
+    products,
+    shared,
+    stack,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,7 +112,7 @@ class Attention(nn.Module):
         v = attention.split_heads(self.value(source), heads)
         scores = products.of_rows(q, k)
         if bias is not None:
-            scores = scores + bias
+            scores = shared.add(scores, bias)
         if mask is not None:
             # Not -inf: a row with nothing to attend to gets the uniform average.
             smallest = jnp.finfo(jnp.float32).min

@@ -106,6 +106,12 @@ def test_sides_that_differ_are_not_timed():
     assert not [c for _, c in Answers.log if c.startswith("run")]
 
 
+def test_whole_numbers_are_alike_or_not():
+    tokens = np.array([[700, 2]])
+    assert race.difference(tokens, tokens.copy()) == 0.0
+    assert race.difference(tokens, tokens + [[0, 1]]) == np.inf
+
+
 def test_in_half_precision_scores_are_compared_and_ties_may_part():
     task = case.Task("tiny", None, dtype="bfloat16")
     tokens, scores = np.array([[2, 7, 7], [0, 7, 7]]), np.zeros((2, 1, 4), np.float32)

@@ -61,6 +61,16 @@ def test_two_steps_agree(task, stepped, work):
     assert error(found[1], stepped[0]) > tolerance
 
 
+def test_two_steps_agree_in_half_precision(tmp_path):
+    """Their captions, too: words stand out, so that none score alike."""
+    task = case.Task("tiny", tmp_path, dtype="bfloat16")
+    stepped = told("stage2/step", "torch", task, runs=2)
+    found = told("stage2/step", "ours", task, runs=2)
+    tolerance = stage2.CASES["step"].tolerance * case.COARSER["bfloat16"]
+    for ours, theirs in zip(found, stepped, strict=True):
+        assert error(ours, theirs) < tolerance
+
+
 def test_states_of_other_tokens_do_not_agree(task, stepped, monkeypatch):
     retold = stage2._retold("tiny", stepped[0]["captions"])
     monkeypatch.setattr(stage2, "_retold", lambda size, tokens: retold)

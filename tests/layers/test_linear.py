@@ -29,11 +29,3 @@ def test_a_bias_learns_from_every_row(name):
     bias = jax.jit(jax.grad(total))(params)["params"]["bias"]
     wanted = np.asarray(shares, np.float64).sum((0, 1, 2))
     np.testing.assert_allclose(jax.tree.leaves(bias)[0], wanted, rtol=1e-6)
-
-
-def test_what_is_shared_is_rounded_with_the_sum():
-    x = jnp.full((2, 3), 1.0, jnp.bfloat16)
-    shared = jnp.asarray([[2.0**-8, 2.0**-9, 2.0**-7]], jnp.float32)
-    found = linear.add_shared(x, shared)
-    assert found.dtype == jnp.bfloat16
-    assert found[0].tolist() == found[1].tolist() == [1.0, 1.0, 1 + 2.0**-7]

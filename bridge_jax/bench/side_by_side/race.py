@@ -181,9 +181,14 @@ def _disagreement(folder: Path, ours: str, theirs: str) -> float:
 
 
 def difference(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The largest of any value, relative to their largest; infinite if not finite."""
+    """The largest of any value, relative to their largest; infinite if not finite.
+
+    Whole numbers, such as tokens, are alike or infinitely far apart.
+    """
     if ours.shape != theirs.shape or not np.isfinite(ours).all():
         return np.inf
+    if ours.dtype.kind in "iub":
+        return 0.0 if np.array_equal(ours, theirs) else np.inf
     gap = np.abs(ours.astype(np.float64) - theirs.astype(np.float64))
     return float(gap.max() / (np.abs(theirs).max() or 1.0))
 

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from bridge_jax.core import types
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Array
-from bridge_jax.layers import activations, attention, linear, norm, stack
+from bridge_jax.layers import activations, attention, linear, norm, shared, stack
 from bridge_jax.models.bert.config import Config
 
 _INIT = nn.initializers.normal(0.02)
@@ -131,7 +131,7 @@ class Encoder(nn.Module):
         if token_types is None:
             token_types = jnp.zeros_like(tokens)
         x = self.token_embed(tokens) + self.type_embed(token_types)
-        x = linear.add_shared(x, self.position_embed(jnp.arange(length))[None])
+        x = shared.add(x, self.position_embed(jnp.arange(length))[None])
         x = self.drop(self.embed_norm(x), deterministic=deterministic)
         allowed = mask.astype(bool)[:, None, None]
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from bridge_jax.core import types
 from bridge_jax.core.types import Array
-from bridge_jax.layers import activations, attention, linear, norm, patch_width
+from bridge_jax.layers import activations, attention, linear, norm, patch_width, shared
 from bridge_jax.models.clip_vit.config import Config
 
 
@@ -100,7 +100,7 @@ class ClipViT(nn.Module):
             self.class_token.astype(x.dtype)[None, None], (len(x), 1, c.hidden)
         )
         x = jnp.concatenate([first, x], axis=1)
-        x = self.first_norm(linear.add_shared(x, self.position[None]))
+        x = self.first_norm(shared.add(x, self.position[None]))
         found = [x]
         for layer in self.layers:
             found.append(layer(found[-1]))

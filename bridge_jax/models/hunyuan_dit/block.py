@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from bridge_jax.core.types import Array
-from bridge_jax.layers import activations, attention, linear, norm, packed, rope
+from bridge_jax.layers import activations, attention, linear, norm, packed, rope, shared
 from bridge_jax.models.hunyuan_dit.config import Config
 from bridge_jax.models.hunyuan_dit.embed import Mlp, dense
 
@@ -98,7 +98,7 @@ class Block(nn.Module):
         shift = dense(config, config.hidden, ("embed", None), "shift", zeros)(
             activations.silu(conditioning)
         )
-        shifted = linear.add_shared(layer_norm(config, "self_norm")(x), shift[:, None])
+        shifted = shared.add(layer_norm(config, "self_norm")(x), shift[:, None])
         x = x + SelfAttention(config, name="self_attention")(shifted, rotary)
         x = x + CrossAttention(config, name="cross_attention")(
             layer_norm(config, "cross_norm")(x), text, rotary

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Num
 
 from bridge_jax.core.types import Array
-from bridge_jax.layers import activations, linear, norm
+from bridge_jax.layers import activations, linear, norm, shared
 from bridge_jax.models.hunyuan_dit.config import Config
 
 xavier = nn.initializers.xavier_uniform()
@@ -72,7 +72,7 @@ class Final(nn.Module):
         x = norm.LayerNorm(
             config.norm_eps, use_scale=False, use_bias=False, dtype=config.dtype
         )(x)
-        x = linear.add_shared(x * (1 + scale), shift)
+        x = shared.add(x * (1 + scale), shift)
         features = config.patch**2 * config.out_channels
         return dense(config, features, ("embed", None), "projection", zeros)(x)
 

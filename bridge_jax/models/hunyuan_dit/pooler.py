@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from bridge_jax.core.types import Array
-from bridge_jax.layers import attention, linear
+from bridge_jax.layers import attention, linear, shared
 from bridge_jax.models.hunyuan_dit.config import Config
 from bridge_jax.models.hunyuan_dit.embed import dense
 
@@ -34,7 +34,7 @@ class Pooler(nn.Module):
         )
         mean = jnp.mean(states, axis=1, keepdims=True)
         tokens = jnp.concatenate([mean, states], axis=1).astype(config.dtype)
-        tokens = linear.add_shared(tokens, position[None])
+        tokens = shared.add(tokens, position[None])
         axes = ("embed", "heads")
         query = dense(config, width, axes, "query")(tokens[:, :1])
         key = dense(config, width, axes, "key")(tokens)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from bridge_jax.core import types
 from bridge_jax.core.types import Array
-from bridge_jax.layers import activations, attention, linear, mlp, norm
+from bridge_jax.layers import activations, attention, linear, mlp, norm, shared
 from bridge_jax.models.latentumm.config import Config
 
 TEXT, IMAGE = 0, 1  # rows of the modality embedding
@@ -117,7 +117,7 @@ class Aligner(nn.Module):
 
     def _token(self, embedding: jax.Array, modality: int) -> jax.Array:
         project = self.text_in if modality == TEXT else self.image_in
-        return linear.add_shared(project(embedding), self.modality[modality][None])
+        return shared.add(project(embedding), self.modality[modality][None])
 
     def _single(self, token: jax.Array, deterministic: bool) -> jax.Array:
         return self.single_out(self._encode(token[:, None], deterministic)[:, 0])

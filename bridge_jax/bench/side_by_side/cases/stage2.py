@@ -30,6 +30,7 @@ from bridge_jax.models.retrieval.config import Config as HeadsConfig
 
 ROWS, PROMPT = 48, 40  # rows as in the shipped recipe
 NEW = 32  # tokens decoded for a caption, the marks around it among them
+_LOUDER = 25.0  # words in half precision; at 5 some still score alike
 TRAINABLE = ((r"(projector|aligner)/.*", True), (r".*", False))
 
 
@@ -232,8 +233,15 @@ def omnibridge(task: Task) -> Any:
     """Theirs."""
     from bridge_jax.bench.side_by_side.peers import omnibridge, sides
 
-    sizes = (table[task.size] for table in (qwen2_vl.SIZES, _ALIGNERS, _HEADS))
-    return sides.made(task, lambda: omnibridge.make(*sizes), "omnibridge")
+    sizes = [table[task.size] for table in (qwen2_vl.SIZES, _ALIGNERS, _HEADS)]
+
+    def make():
+        model = omnibridge.make(*sizes)
+        if task.dtype != "float32":
+            omnibridge.speak_up(model, _LOUDER)
+        return model
+
+    return sides.made(task, make, "omnibridge")
 
 
 def _samples(size: str) -> int:

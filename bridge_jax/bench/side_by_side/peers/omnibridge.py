@@ -22,6 +22,16 @@ def make(llm: LlmConfig, aligner: AlignerConfig, heads: HeadsConfig) -> "OmniBri
     return OmniBridge(qwen2_vl.settings(llm), aligner, heads)
 
 
+def speak_up(model: "OmniBridge", times: float) -> None:
+    """Make words stand out from what layers add to them.
+
+    Words of a random model score almost alike. Half precision rounds such scores to
+    ties, which two sides break as they like, and then they decode different captions.
+    """
+    with torch.no_grad():
+        model.get_input_embeddings().weight.mul_(times)
+
+
 class OmniBridge(transformers.Qwen2VLForConditionalGeneration):
     """What it has beyond Qwen2-VL stands beside `model` and `lm_head`."""
 
