@@ -18,31 +18,23 @@ Activation = Callable[[jax.Array], jax.Array]
 
 
 def _rounded_once(exact: Activation) -> Activation:
-    """`exact`, of half precision by way of float32.
-
-    Backward keeps the input alone: what float32 leaves on the way would take twice the
-    memory of what half precision did.
-    """
+    """`exact`, of half precision by way of float32; backward keeps the input alone."""
 
     @jax.custom_vjp
-    def half(x: jax.Array) -> jax.Array:
+    def rounded(x: jax.Array) -> jax.Array:
         return exact(x.astype(jnp.float32)).astype(x.dtype)
 
     def forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return half(x), x
+        return rounded(x), x
 
     def backward(x: jax.Array, gradient: jax.Array) -> tuple[jax.Array]:
+        x, gradient = jax.lax.optimization_barrier((x, gradient))
         _, pull = jax.vjp(exact, x.astype(jnp.float32))
         (share,) = pull(gradient.astype(jnp.float32))
         return (share.astype(x.dtype),)
 
-    half.defvjp(forward, backward)
-
-    @functools.wraps(exact)
-    def rounded(x: jax.Array) -> jax.Array:
-        return half(x) if x.dtype in (jnp.bfloat16, jnp.float16) else exact(x)
-
-    return rounded
+    rounded.defvjp(forward, backward)
+    return functools.wraps(exact)(rounded)
 
 
 @_rounded_once
@@ -73,6 +65,27 @@ def silu(x: Float[Array, "*S"]) -> Float[Array, "*S"]:
 def tanh(x: Float[Array, "*S"]) -> Float[Array, "*S"]:
     """The hyperbolic tangent."""
     return jnp.tanh(x)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def gated(
+    activation: Activation, gate: Float[Array, "*S"], up: Float[Array, "*S"]
+) -> Float[Array, "*S"]:
+    """activation(gate) * up; backward keeps gate and up alone."""
+    return activation(gate) * up
+
+
+def _gated_kept(activation, gate, up):
+    return gated(activation, gate, up), (gate, up)
+
+
+def _gated_back(activation, kept, gradient):
+    (gate, up), gradient = jax.lax.optimization_barrier((kept, gradient))
+    _, pull = jax.vjp(lambda gate, up: activation(gate) * up, gate, up)
+    return pull(gradient)
+
+
+gated.defvjp(_gated_kept, _gated_back)
 
 
 ACTIVATIONS: dict[str, Activation] = {

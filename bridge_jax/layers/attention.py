@@ -4,6 +4,8 @@
 TPU both compile to the same program.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Bool, Float
@@ -67,8 +69,26 @@ def attend(
         scores = scores + bias.astype(jnp.float32)
     if mask is not None:
         scores = jnp.where(mask, scores, jnp.finfo(jnp.float32).min)
-    weights = jax.nn.softmax(scores, axis=-1).astype(v.dtype)
     if groups > 1:
-        weights = weights.reshape(batch, k.shape[1], groups * length, v.shape[2])
-    out = products.product(weights, v)
-    return out.reshape(batch, heads, length, v.shape[-1])
+        scores = scores.reshape(batch, k.shape[1], groups * length, v.shape[2])
+    return mix(scores, v).reshape(batch, heads, length, v.shape[-1])
+
+
+def mix(
+    scores: Float[Array, "*N T S"],
+    v: Float[Array, "*N S D"],
+    drop: Callable[[jax.Array], jax.Array] = lambda weights: weights,
+) -> Float[Array, "*N T D"]:
+    """softmax(scores) v, of float32 scores, in v's dtype.
+
+    Divided by the sum of weights is what they mix, not each of them: T x D numbers for
+    T x S, forwards and backwards.
+
+    Args:
+      drop: dropout of weights; their sum is that of all.
+    """
+    best = jax.lax.stop_gradient(jnp.max(scores, axis=-1, keepdims=True))
+    weights = jnp.exp(scores - best)
+    total = jnp.sum(weights, axis=-1, keepdims=True)
+    mixed = products.product(drop(weights.astype(v.dtype)), v)
+    return (mixed.astype(jnp.float32) / total).astype(v.dtype)

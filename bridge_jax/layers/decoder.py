@@ -99,7 +99,7 @@ class MLP(nn.Module):
         gate = _dense(config, config.ffn_size, ("embed", "mlp"), "gate")(x)
         up = _dense(config, config.ffn_size, ("embed", "mlp"), "up")(x)
         down = _dense(config, config.hidden_size, ("mlp", "embed"), "down")
-        return down(activations.silu(gate) * up)
+        return down(activations.gated(activations.silu, gate, up))
 
 
 class Block(nn.Module):

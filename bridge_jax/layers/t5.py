@@ -117,9 +117,11 @@ class Attention(nn.Module):
             # Not -inf: a row with nothing to attend to gets the uniform average.
             smallest = jnp.finfo(jnp.float32).min
             scores = jnp.where(mask.astype(bool)[:, None, None], scores, smallest)
-        weights = jax.nn.softmax(scores, axis=-1).astype(v.dtype)
-        weights = self.drop(weights, deterministic=deterministic)
-        mixed = products.product(weights, v)
+
+        def drop(weights: jax.Array) -> jax.Array:
+            return self.drop(weights, deterministic=deterministic)
+
+        mixed = attention.mix(scores, v, drop)
         return self.out(attention.merge_heads(mixed))
 
 
@@ -140,7 +142,7 @@ class GatedMLP(nn.Module):
         self, x: Float[Array, "B T D"], deterministic: bool
     ) -> Float[Array, "B T D"]:
         """x [B, T, D] -> [B, T, D]."""
-        hidden = activations.gelu_tanh(self.gate(x)) * self.up(x)
+        hidden = activations.gated(activations.gelu_tanh, self.gate(x), self.up(x))
         return self.down(self.drop(hidden, deterministic=deterministic))
 
 

@@ -70,9 +70,38 @@ def test_half_precision_is_rounded_once(name, dtype):
     )
 
 
-@pytest.mark.parametrize("name", ["quick_gelu", "gelu", "gelu_tanh", "silu", "tanh"])
-def test_backward_keeps_the_input_alone(name):
-    x = jnp.ones((3, 5), jnp.bfloat16)
-    _, pull = jax.vjp(activations.named(name), x)
-    kept = [leaf for leaf in jax.tree.leaves(pull) if leaf.size > 1]
-    assert [(leaf.shape, leaf.dtype) for leaf in kept] == [(x.shape, x.dtype)]
+NAMES = ["quick_gelu", "gelu", "gelu_tanh", "silu", "tanh"]
+DTYPES = [jnp.bfloat16, jnp.float32]
+
+
+def kept(function, *inputs):
+    """(shape, dtype) of what backward keeps, but for single numbers."""
+    _, pull = jax.vjp(function, *inputs)
+    leaves = [leaf for leaf in jax.tree.leaves(pull) if leaf.size > 1]
+    return [(leaf.shape, leaf.dtype) for leaf in leaves]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", NAMES)
+def test_backward_keeps_the_input_alone(name, dtype):
+    x = jnp.ones((3, 5), dtype)
+    assert kept(activations.named(name), x) == [(x.shape, x.dtype)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["gelu_tanh", "silu"])
+def test_gated_is_the_product_and_backward_keeps_both_inputs(name, dtype):
+    activation = activations.named(name)
+    draw = np.random.default_rng(0)
+    gate, up, share = (jnp.asarray(draw.normal(size=(3, 5)), dtype) for _ in range(3))
+    found, pull = jax.vjp(lambda *both: activations.gated(activation, *both), gate, up)
+    wanted, pulled = jax.vjp(lambda gate, up: activation(gate) * up, gate, up)
+    np.testing.assert_array_equal(found, wanted)
+    for one, other in zip(pull(share), pulled(share), strict=True):
+        assert one.dtype == dtype
+        np.testing.assert_allclose(*(np.float32(x) for x in (one, other)), rtol=1e-6)
+
+    def gated(gate, up):
+        return activations.gated(activation, gate, up)
+
+    assert kept(gated, gate, up) == [(gate.shape, gate.dtype)] * 2

@@ -64,6 +64,47 @@ def sums(logits, tokens, mask):
     return total, *more
 
 
+def test_gradients_of_cross_entropy_are_those_of_log_softmax():
+    draw = np.random.default_rng(0)
+    logits = jnp.asarray(draw.normal(scale=3, size=(2, 5, 7)), jnp.float32)
+    targets = jnp.asarray(draw.integers(0, 7, (2, 5)))
+    weights = jnp.asarray(draw.uniform(size=(2, 5)), jnp.float32)
+
+    def plain(logits):
+        log_p = jax.nn.log_softmax(logits)
+        said = jnp.take_along_axis(log_p, targets[..., None], axis=-1)[..., 0]
+        return -jnp.sum(said * weights)
+
+    def ours(logits):
+        return sft.cross_entropy(logits, targets, weights)[0]
+
+    for one, other in zip(
+        jax.value_and_grad(ours)(logits),
+        jax.value_and_grad(plain)(logits),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_cross_entropy_of_scores_that_are_far_apart_is_finite():
+    logits = jnp.asarray([[[1e4, -1e4, 0.0]]], jnp.float32)
+
+    def total(logits):
+        return sft.cross_entropy(logits, jnp.array([[1]]), jnp.ones((1, 1)))[0]
+
+    loss, slope = jax.value_and_grad(total)(logits)
+    assert loss == 2e4
+    np.testing.assert_allclose(slope, [[[1.0, -1.0, 0.0]]])
+
+
+def test_a_token_is_predicted_if_none_scores_higher():
+    logits = jnp.asarray([[[0.0, 2.0, 1.0], [2.0, 2.0, 1.0], [0.0, 1.0, 2.0]]])
+    _, (count, right) = sft.cross_entropy(
+        logits, jnp.array([[1, 1, 1]]), jnp.asarray([[1.0, 2.0, 4.0]])
+    )
+    assert (count, right) == (7.0, 3.0)
+
+
 def test_cross_entropy_is_that_of_a_plain_loop():
     draw = np.random.default_rng(0)
     logits = draw.normal(size=(3, 5, 7)).astype(np.float32)
