@@ -119,6 +119,8 @@ def _races(args: argparse.Namespace) -> str:
 
     how = RACES[args.suite]
     suite.check(args.cases, args.sizes)
+    if args.again and args.json is None:
+        raise BridgeError("--again adds rounds to a file's races: name it with --json")
     _check_peers()
     results, apart = suite.run(
         args.cases,
@@ -128,6 +130,7 @@ def _races(args: argparse.Namespace) -> str:
         cores=args.cores or race.cores(),
         rounds=args.rounds,
         dtype=how["dtype"],
+        again=args.again,
     )
     if args.plot is not None:
         from bridge_jax.bench.side_by_side import plot
@@ -226,6 +229,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cores", type=arguments.positive, help="of both sides (default: all)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="where results stay")
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="race what that file holds once more, and count the rounds of both hours",
+    )
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw races or growth there, as PNG"
     )

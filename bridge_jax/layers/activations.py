@@ -28,7 +28,7 @@ def _rounded_once(exact: Activation) -> Activation:
         return rounded(x), x
 
     def backward(x: jax.Array, gradient: jax.Array) -> tuple[jax.Array]:
-        x, gradient = jax.lax.optimization_barrier((x, gradient))
+        x = jax.lax.optimization_barrier(x)  # or XLA keeps what forward made of it
         _, pull = jax.vjp(exact, x.astype(jnp.float32))
         (share,) = pull(gradient.astype(jnp.float32))
         return (share.astype(x.dtype),)
@@ -80,8 +80,8 @@ def _gated_kept(activation, gate, up):
 
 
 def _gated_back(activation, kept, gradient):
-    (gate, up), gradient = jax.lax.optimization_barrier((kept, gradient))
-    _, pull = jax.vjp(lambda gate, up: activation(gate) * up, gate, up)
+    kept = jax.lax.optimization_barrier(kept)
+    _, pull = jax.vjp(lambda gate, up: activation(gate) * up, *kept)
     return pull(gradient)
 
 

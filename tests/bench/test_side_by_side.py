@@ -1,5 +1,6 @@
 """Races: sides agree before they are timed, take turns, and the table judges fairly."""
 
+import dataclasses
 import io
 import itertools
 import json
@@ -161,6 +162,26 @@ def test_a_suite_goes_on_where_it_stopped(tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
+def test_rounds_of_several_hours_are_counted_together(tmp_path):
+    file = tmp_path / "races.json"
+    asked = (["sums/same"], ("tiny", "small"), "torch", file)
+    first, _ = suite.run(*asked, cores=1, rounds=2)
+    both, _ = suite.run(["sums/same"], ("tiny",), *asked[2:], again=True, cores=1)
+    assert [(one.case, one.size) for one in both] == [
+        (one.case, one.size) for one in first
+    ]
+    assert both[0].ours.rounds == first[0].ours.rounds + (1, 2, 3, 4, 5)
+    assert both[0].theirs.rounds == first[0].theirs.rounds + (1, 2, 3, 4, 5)
+    assert both[1] == first[1]
+    assert suite.run(*asked, cores=1) == (both, [])
+    slow = dataclasses.replace(first[0], ours=race.Times(1.0, (3.0, 3.0), 9))
+    joined = first[0].joined(slow)
+    assert joined.ratios == [*first[0].ratios, *slow.ratios] and joined.ours.peak == 9
+    other = dataclasses.replace(slow, versions={"jax": "another"})
+    assert first[0].joined(other) == other
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_suite_goes_on_after_sides_that_differ(tmp_path):
     """They are in no file, so that they are raced again once they are mended."""
     file = tmp_path / "races.json"
@@ -248,6 +269,7 @@ def test_every_case_is_complete():
         (("cpu", "--suite", "gpu"), "bench cpu or bench --suite gpu, not both"),
         (("search", "--plot", "x.png", "--workdir", "x"), "draws nothing"),
         (("--config.x=1",), "reads no config"),
+        (("cpu", "--again"), "--again adds rounds to a file's races"),
     ],
 )
 def test_mistakes(words, told, capsys):

@@ -48,6 +48,12 @@ class Times:
         """Seconds that the first run took longer."""
         return max(0.0, self.first - self.median)
 
+    def joined(self, later: "Times") -> "Times":
+        """With the rounds of another hour; the first run is that of the later one."""
+        peaks = [one.peak for one in (self, later) if one.peak is not None]
+        rounds = self.rounds + later.rounds
+        return Times(later.first, rounds, max(peaks, default=None))
+
 
 @dataclasses.dataclass(frozen=True)
 class Result:
@@ -77,6 +83,20 @@ class Result:
     def ratio(self) -> float:
         """More than 1 where ours is the faster."""
         return statistics.median(self.ratios)
+
+    def joined(self, later: "Result") -> "Result":
+        """The same race with the rounds of another hour.
+
+        Other versions than before are another race: the later one.
+        """
+        if later.versions != self.versions:
+            return later
+        return dataclasses.replace(
+            later,
+            ours=self.ours.joined(later.ours),
+            theirs=self.theirs.joined(later.theirs),
+            error=max(self.error, later.error),
+        )
 
 
 class Disagreement(BridgeError):

@@ -17,6 +17,7 @@ def run(
     peer: str,
     file: Path | None = None,
     dtype: str = "float32",
+    again: bool = False,
     **how: Any,
 ) -> tuple[list[race.Result], list[race.Disagreement]]:
     """Race every case at every size that it has.
@@ -26,6 +27,8 @@ def run(
       file: where results stay: those it holds are kept, and each new one is added as
         soon as it is known.
       dtype: of weights and arithmetic.
+      again: race what the file holds once more, and count the rounds of both: hours
+        differ by more than rounds do.
       how: further arguments of `race.run`.
 
     Returns:
@@ -39,10 +42,11 @@ def run(
     known = case.names()
     found = _read(file) if file is not None and file.exists() else []
     apart: list[race.Disagreement] = []
-    there = {(one.case, one.size, one.peer, one.dtype) for one in found}
+    there = {(one.case, one.size, one.peer, one.dtype): one for one in found}
     for name in names or known:
         for size in case.named(name).sizes:
-            if size not in sizes or (name, size, peer, dtype) in there:
+            before = there.get((name, size, peer, dtype))
+            if size not in sizes or (before and not again):
                 continue
             try:
                 one = race.run(name, size, peer, dtype=dtype, **how)
@@ -51,7 +55,10 @@ def run(
                 apart.append(error)
                 continue
             log.say(f"{name} {size}: {one.ratio:.2f} times as fast as {peer}")
-            found.append(one)
+            if before is None:
+                found.append(one)
+            else:
+                found[found.index(before)] = before.joined(one)
             if file is not None:
                 _write(file, found)
     asked = [one for one in found if one.dtype == dtype]
