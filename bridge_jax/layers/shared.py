@@ -9,7 +9,8 @@ from jaxtyping import Float
 from bridge_jax.core import hardware
 from bridge_jax.core.types import Array
 
-# Elements of a row from which on a CPU sums rows twenty times as fast as a product.
+# Elements of a row beyond which a CPU takes twenty times as long to sum rows as to
+# multiply them by ones.
 _WIDE = 2**14
 
 
