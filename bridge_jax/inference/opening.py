@@ -35,10 +35,14 @@ def until(row: chat.Row, asked: str) -> chat.Row:
 def alike(rows: Sequence[chat.Row], asked: str) -> int:
     """P: the first tokens that all rows share, none of them asked for."""
     size = min(int(np.argmax(getattr(row, asked))) for row in rows)
-    for row in rows:
-        differ = np.flatnonzero(row.tokens[:size] != rows[0].tokens[:size])
-        size = int(differ[0]) if len(differ) else size
-    return size
+    return min(size, *(in_common(row.tokens, rows[0].tokens) for row in rows))
+
+
+def in_common(one: np.ndarray, other: np.ndarray) -> int:
+    """How many first places of two rows are alike."""
+    size = min(len(one), len(other))
+    differ = np.flatnonzero(one[:size] != other[:size])
+    return int(differ[0]) if len(differ) else size
 
 
 def split(

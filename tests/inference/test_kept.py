@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bridge_jax.data import chat
-from bridge_jax.inference import inputs
+from bridge_jax.inference import inputs, opening
 from bridge_jax.inference.answering import decode, kept, seats, turns
 from bridge_jax.inference.answering.choosing import Choice
 
@@ -46,7 +46,7 @@ def test_the_same_words_of_another_picture_are_read_again(talker, guest, shown):
     assert one.row.tokens.tolist() == other.row.tokens.tolist()
     first, second = kept.names(one, merge), kept.names(other, merge)
     place = int(np.argmax(one.row.visual))
-    assert kept._shared(first, second) == place
+    assert opening.in_common(first, second) == place
     assert (first[one.row.visual] < 0).all() and (first[~one.row.visual] >= 0).all()
     assert len(set(first[one.row.visual])) == one.row.visual.sum()
 

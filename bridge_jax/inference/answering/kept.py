@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from bridge_jax.data import chat, mrope, patches
-from bridge_jax.inference import batching
+from bridge_jax.inference import batching, opening
 from bridge_jax.inference.answering import decode
 from bridge_jax.inference.engine import Engine
 
@@ -56,7 +56,10 @@ class Kept:
 
         One token at least is left to be read: the next one follows from it.
         """
-        shares = [min(_shared(one.names, wanted), len(wanted) - 1) for one in self._all]
+        shares = [
+            min(opening.in_common(one.names, wanted), len(wanted) - 1)
+            for one in self._all
+        ]
         best = max(range(len(shares)), key=shares.__getitem__, default=None)
         if best is None or shares[best] < LEAST:
             return None
@@ -65,13 +68,17 @@ class Kept:
 
     def knows(self, names: np.ndarray) -> bool:
         """Whether there is nothing to add: it is kept, or too short for that."""
-        kept = any(_shared(names, one.names) == len(names) for one in self._all)
+        kept = any(
+            opening.in_common(names, one.names) == len(names) for one in self._all
+        )
         return kept or len(names) < LEAST
 
     def add(self, new: Beginning) -> None:
         """Keep it in place of those that it goes on from."""
         self._all = [
-            one for one in self._all if _shared(one.names, new.names) < len(one.names)
+            one
+            for one in self._all
+            if opening.in_common(one.names, new.names) < len(one.names)
         ] + [new]
         while self._all and sum(one.size for one in self._all) > self._most:
             self._all.pop(0)
@@ -136,13 +143,6 @@ def rest(
         vlm["image_index"] = np.where(index < before, -1, index - before)
     # Positions are counted from the first of these tokens.
     return {"vlm": vlm, "deltas": fields["deltas"] + (whole - length)}
-
-
-def _shared(one: np.ndarray, other: np.ndarray) -> int:
-    """How many first places are alike."""
-    size = min(len(one), len(other))
-    differ = np.flatnonzero(one[:size] != other[:size])
-    return int(differ[0]) if len(differ) else size
 
 
 def padded(tokens: Sequence[int], size: int) -> np.ndarray:
