@@ -69,6 +69,11 @@ def test_two_steps_agree_in_half_precision(tmp_path):
     tolerance = stage2.CASES["step"].tolerance * case.COARSER["bfloat16"]
     for ours, theirs in zip(found, stepped, strict=True):
         assert error(ours, theirs) < tolerance
+    words = stage2.omnibridge(task).get_input_embeddings().weight.float()
+    usual = stage2.omnibridge(dataclasses.replace(task, dtype="float32"))
+    quiet = usual.get_input_embeddings().weight
+    louder = float(words.std() / quiet.std())
+    assert louder == pytest.approx(stage2._LOUDER, rel=0.05)
 
 
 def test_states_of_other_tokens_do_not_agree(task, stepped, monkeypatch):
