@@ -57,12 +57,14 @@ class Attention(nn.Module):
         sin: Float[Array, "#B 1 T W"],
         mask,
         memory=None,
+        at: Int[Array, "B R"] | None = None,
     ):
-        """x [B, T, hidden] -> ([B, T, hidden], memory).
+        """x [B, T, hidden] -> ([B, T, hidden], memory), or [B, R, hidden] of `at`.
 
         `mask` is what `packed.sight` says for the config's kernel, but bool where
-        there is a memory. `memory` is (keys, values, start): one layer's cache and the
-        first slot to write; the new memory comes back as (keys, values).
+        there is a memory or `at`, of whose R positions it then is. `memory` is (keys,
+        values, start): one layer's cache and the first slot to write; the new memory
+        comes back as (keys, values).
         """
         config = self.config
         width = config.head_dim
@@ -74,15 +76,19 @@ class Attention(nn.Module):
         query = _dense(config, inner, ("embed", "heads"), "query", bias)
         key = _dense(config, shared, ("embed", "kv_heads"), "key", bias)
         value = _dense(config, shared, ("embed", "kv_heads"), "value", bias)
-        q = rope.apply_half(attention.split_heads(query(x), config.heads), cos, sin)
+        asking, *turns = (_taken(one, at) for one in (x, cos, sin))
+        q = attention.split_heads(query(asking), config.heads)
+        q = rope.apply_half(q, *turns)
         k = rope.apply_half(attention.split_heads(key(x), config.kv_heads), cos, sin)
         v = attention.split_heads(value(x), config.kv_heads)
-        if memory is None:
-            x = packed.attend(q, k, v, mask, causal=True, kernel=config.attention)
-        else:
+        if memory is not None:
             *layer, start = memory
             memory = kv.write(tuple(layer), (k, v), start)
             x = attention.attend(q, *memory, mask=mask, turned=True)
+        elif at is not None:
+            x = attention.attend(q, k, v, mask=mask)
+        else:
+            x = packed.attend(q, k, v, mask, causal=True, kernel=config.attention)
         x = attention.merge_heads(x)
         return _dense(config, config.hidden_size, ("heads", "embed"), "out")(x), memory
 
@@ -115,14 +121,17 @@ class Block(nn.Module):
         sin: Float[Array, "#B 1 T W"],
         mask,
         memory=None,
+        at: Int[Array, "B R"] | None = None,
     ):
-        """x [B, T, hidden] -> ([B, T, hidden], memory)."""
+        """x [B, T, hidden] -> ([B, T, hidden], memory), or [B, R, hidden] of `at`."""
         attend = Attention(self.config, name="attention")
         normed = _norm(self.config, "attention_norm")(x)
-        y, memory = attend(normed, cos, sin, mask, memory)
-        x = x + y
+        y, memory = attend(normed, cos, sin, mask, memory, at)
+        x = _taken(x, at) + y
         x = x + MLP(self.config, name="mlp")(_norm(self.config, "mlp_norm")(x))
-        return linear.constrain(x, ("batch", "seq", "embed")), memory
+        # R is any number: the devices that share a sequence need not divide it.
+        length = "seq" if at is None else None
+        return linear.constrain(x, ("batch", length, "embed")), memory
 
 
 class Decoder(nn.Module):
@@ -150,6 +159,7 @@ class Decoder(nn.Module):
         rotary,
         segments: Int[Array, "B T"],
         cache=None,
+        at: Int[Array, "B R"] | None = None,
     ):
         """Run the stack.
 
@@ -159,50 +169,82 @@ class Decoder(nn.Module):
           segments: [B, T] int, sequence number within a packed row; 0 is padding.
             A token sees earlier tokens of its own segment.
           cache: `KVCache` to continue from (one sequence a row), or None.
+          at: [B, R] int, positions in T whose states alone are wanted, or None for all.
+            Where they are few enough, the last layer makes keys and values of the
+            others and no more.
 
         Returns:
           Last hidden states after the final norm [B, T, hidden], meaningless where
-          padded, and the cache moved on by T slots (None without one).
+          padded, or [B, R, hidden]; and the cache moved on by T slots (None without
+          one).
         """
         config = self.config
-        cos, sin = rotary
+        early = at
+        if at is not None:
+            kernel = config.attention if cache is None else "xla"
+            if not packed.are_few(at.shape[1], segments.shape[1], kernel):
+                early = None
         x = embeddings.astype(dtype(config.dtype))
         x = linear.constrain(x, ("batch", "seq", "embed"))
         if cache is None:
-            seen = packed.sight(segments, causal=True, kernel=config.attention)
-            x = self._train(x, cos, sin, seen)
+            x = self._train(x, rotary, segments, early)
         else:
-            x, cache = self._decode(x, cos, sin, segments, cache)
-        hidden = self.norm(x)
+            x, cache = self._decode(x, rotary, segments, cache, early)
+        hidden = self.norm(x if early is not None else _taken(x, at))
         if self.is_initializing():
             # Neither table is on this path; both must exist.
             self.embed(jnp.zeros((1, 1), jnp.int32))
             self.logits(hidden[:, :1])
         return hidden, cache
 
-    def _train(self, x, cos, sin, mask):
-        def step(layer, x, _):
-            return layer(x, cos, sin, mask)[0], None
-
+    def _train(self, x, rotary, segments, at):
         c = self.config
-        return stack.fold(step, self.layers, x, scan=c.scan, dtype=c.dtype)[0]
 
-    def _decode(self, x, cos, sin, segments, cache):
+        def through(mask, at=None):
+            return lambda layer, x, _: (layer(x, *rotary, mask, None, at)[0], None)
+
+        seen = through(packed.sight(segments, causal=True, kernel=c.attention))
+        layers, last = self._apart(at)
+        x, _ = stack.fold(seen, layers, x, scan=c.scan, dtype=c.dtype)
+        if last:
+            x, _ = stack.fold(through(packed.sight_at(segments, at), at), last, x)
+        return x
+
+    def _decode(self, x, rotary, segments, cache, at):
         start = cache.start
         cache, mask = kv.reserve(cache, segments)
 
-        def step(layer, x, memory):
-            return layer(x, cos, sin, mask, (*memory, start))
+        def through(mask, at=None):
+            return lambda layer, x, memory: layer(
+                x, *rotary, mask, (*memory, start), at
+            )
 
         before = list(zip(cache.keys, cache.values, strict=True))
-        x, memories = stack.fold(step, self.layers, x, before)
+        layers, last = self._apart(at)
+        x, memories = stack.fold(through(mask), layers, x, before[: len(layers)])
+        if last:
+            asked = through(_taken(mask, at), at)
+            x, own = stack.fold(asked, last, x, before[-1:])
+            memories = [*memories, *own]
         keys, values = zip(*memories, strict=True)
         return x, cache.replace(keys=keys, values=values)
+
+    def _apart(self, at):
+        """Layers that run everywhere, and those that run only `at` some positions."""
+        return (self.layers, []) if at is None else (self.layers[:-1], self.layers[-1:])
 
     def logits(self, hidden: Float[Array, "B T D"]) -> Float[Array, "B T V"]:
         """hidden [B, T, hidden] -> float32 [B, T, vocab]."""
         table = self.embed_tokens if self.config.tied_embeddings else self.head
         return table.attend(hidden)
+
+
+def _taken(x: Array, at: Int[Array, "B R"] | None) -> Array:
+    """x [#B, T, W] or [#B, 1, T, W] at R positions of each row; as it is for None."""
+    if at is None:
+        return x
+    at = jnp.expand_dims(at, (-1,) if x.ndim == 3 else (1, -1))
+    return jnp.take_along_axis(x, at, axis=-2, mode="clip")
 
 
 def _dense(

@@ -5,12 +5,14 @@
     cudnn    cuDNN on GPU, for 16-bit types: no scores in memory
     auto     splash on TPU, cuDNN on a GPU that is there for what it takes, else xla
 
-`sight` says once who sees whom, `attend` uses it in every layer.
+`sight` says once who sees whom, `attend` uses it in every layer. Where a layer's states
+are wanted at some positions alone, `sight_at` says it for those, and the scores are few
+enough to be in memory (`are_few`).
 """
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from bridge_jax.core import hardware
 from bridge_jax.core.errors import BridgeError
@@ -47,6 +49,32 @@ def sight(
         index = jnp.arange(segments.shape[1])
         seen = seen & (index[:, None] >= index[None, :])[None]
     return seen[:, None]
+
+
+# Scores of a head that other kernels than xla's need not be asked for: 1 MB.
+_FEW = 1 << 18
+
+
+def are_few(wanted: int, length: int, kernel: str) -> bool:
+    """Whether `wanted` of a row's `length` positions are better read by themselves."""
+    if wanted >= length:
+        return False
+    return _resolved(kernel) == "xla" or wanted * length <= _FEW
+
+
+def sight_at(
+    segments: Int[Array, "B T"], at: Int[Array, "B R"]
+) -> Bool[Array, "B 1 R T"]:
+    """Whom some positions see, of their sequence and not after themselves.
+
+    Args:
+      segments: [B, T] int, as in `sight`.
+      at: [B, R] int, positions in T.
+    """
+    own = jnp.take_along_axis(segments, at, axis=1, mode="clip")[:, :, None]
+    others = segments[:, None, :]
+    before = at[:, :, None] >= jnp.arange(segments.shape[1])[None, None, :]
+    return ((own == others) & (others != 0) & before)[:, None]
 
 
 def attend(

@@ -108,10 +108,8 @@ class States:
     def _pooled(self, modality: str) -> jax.Array:
         if self._of == "aligner":
             return jnp.mean(self._view.looked_for(modality), axis=1)
-        index = self._view.batch[f"{modality}_index"]
         mask = self._view.batch[f"{modality}_mask"]
-        states = self._view.hidden(f"vlm_{modality}")
-        states = jnp.take_along_axis(states, index[..., None], axis=1)
+        states = self._view.states(f"vlm_{modality}", modality)
         states = jnp.where(mask[..., None], states.astype(jnp.float32), 0.0)
         number = jnp.maximum(jnp.sum(mask, axis=1, keepdims=True), 1)
         return jnp.sum(states, axis=1) / number

@@ -23,7 +23,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Bool, Float, Num, Shaped
+from jaxtyping import Bool, Float, Int, Num, Shaped
 
 from bridge_jax.core import rng
 from bridge_jax.core.types import Array
@@ -65,16 +65,25 @@ class View:
 
     # --- the vision-language model ---------------------------------------------
 
-    def hidden(self, side: str = "vlm") -> Float[Array, "B T D"]:
-        """Last-layer states of the LLM for batch[side]: [B, T, D]."""
+    def hidden(
+        self, side: str = "vlm", at: Int[Array, "B S"] | None = None
+    ) -> Float[Array, "B S D"]:
+        """Last-layer states of the LLM for batch[side]: [B, T, D].
 
-        def make():
-            fields = dict(self.batch[side])
-            fields["positions"] = jnp.moveaxis(fields["positions"], 1, 0)
-            hidden, _ = self.bundle.apply("vlm", self.params, **fields)
-            return hidden
+        Args:
+          at: [B, S] int, the positions in T whose states are wanted, None for all. If
+            all were asked for before, they are taken from those.
+        """
+        if at is None:
+            return self.once(f"hidden/{side}", lambda: self._read(side))
+        if f"hidden/{side}" in self._made:
+            return jnp.take_along_axis(self.hidden(side), at[..., None], axis=1)
+        return self._read(side, at)
 
-        return self.once(f"hidden/{side}", make)
+    def _read(self, side: str, at: jax.Array | None = None) -> jax.Array:
+        fields = dict(self.batch[side])
+        fields["positions"] = jnp.moveaxis(fields["positions"], 1, 0)
+        return self.bundle.apply("vlm", self.params, **fields, at=at)[0]
 
     def logits(self, hidden: Float[Array, "B S D"]) -> Float[Array, "B S V"]:
         """Next-token scores of states [B, S, D], all or some: float32 [B, S, V]."""
@@ -87,7 +96,8 @@ class View:
         if f"{prefix}_states" in self.batch:
             return self.batch[f"{prefix}_states"]
         index = self.batch[f"{prefix}_index"]
-        return jnp.take_along_axis(self.hidden(side), index[..., None], axis=1)
+        name = f"states/{side}/{prefix}"
+        return self.once(name, lambda: self.hidden(side, at=index))
 
     def memory(
         self, side: str = "vlm", prefix: str = "memory"

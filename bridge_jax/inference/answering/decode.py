@@ -195,8 +195,8 @@ def _written(bundle, params, batch, shared, slots, greedy, told) -> dict[str, An
     stops, rules = shared["stops"], None if greedy else batch["rules"]
 
     def choose(hidden: jax.Array, turn: jax.Array | int, seen: Any) -> dict[str, Any]:
-        """What is said after the last of `hidden` [B, T, D]."""
-        scores = bundle.apply("vlm", params, hidden[:, -1:], method="logits")[:, 0]
+        """What is said after `hidden` [B, 1, D]."""
+        scores = bundle.apply("vlm", params, hidden, method="logits")[:, 0]
         token = choosing.pick(scores, rules, seen, batch["numbers"], turn)
         return {"tokens": token} | (choosing.told(scores, token) if told else {})
 
@@ -231,7 +231,7 @@ def _written(bundle, params, batch, shared, slots, greedy, told) -> dict[str, An
     rows, length = fields["tokens"].shape
     config = bundle["vlm"].config
     cache = kv.empty(config, rows, length + slots)
-    hidden, out = bundle.apply("vlm", params, **fields, cache=cache)
+    hidden, out = bundle.apply("vlm", params, **fields, cache=cache, at=last(fields))
     seen = None
     if rules is not None:
         seen = choosing.prompt_tokens(
@@ -247,6 +247,12 @@ def _written(bundle, params, batch, shared, slots, greedy, told) -> dict[str, An
     seen = choosing.remember(seen, first)
     start = jnp.int32(1), written, first, done, cache, seen
     return jax.lax.while_loop(unfinished, advance, start)[1]
+
+
+def last(fields: dict[str, Any]) -> Int[Array, "B 1"]:
+    """Where prompts padded on the left end, for a model that is asked `at` there."""
+    rows, length = fields["tokens"].shape
+    return jnp.full((rows, 1), length - 1, jnp.int32)
 
 
 def check_context(sizes: Sequence[int], new: int, context: int) -> None:

@@ -132,17 +132,22 @@ def log_probabilities(
     """Program: log p of each token given those before it, 0 where it does not count.
 
     Args:
-      batch: vlm {...} as from `decode.prepare`; counted [B, T] bool.
+      batch: vlm {...} as from `decode.prepare`; counted [B, C] bool, of the last C
+        of T tokens.
 
     Returns:
-      float32 [B, T].
+      float32 [B, C].
     """
     del shared
     fields = dict(batch["vlm"])
     fields["positions"] = jnp.moveaxis(fields["positions"], 1, 0)
-    hidden, _ = bundle.apply("vlm", params, **fields)
-    rows, length, width = hidden.shape
-    blocks = length // _BLOCK
+    rows, length = fields["tokens"].shape
+    counted = batch["counted"].shape[1]
+    # A position's state foretells the token after it; before the first nothing stands.
+    at = jnp.maximum(jnp.arange(length - counted, length) - 1, 0)
+    at = jnp.broadcast_to(at, (rows, counted))
+    hidden, _ = bundle.apply("vlm", params, **fields, at=at)
+    blocks, width = counted // _BLOCK, hidden.shape[-1]
 
     def of_block(block: tuple[jax.Array, jax.Array]) -> jax.Array:
         states, said = block
@@ -150,12 +155,11 @@ def log_probabilities(
         log_p = jax.nn.log_softmax(scores.astype(jnp.float32), axis=-1)
         return jnp.take_along_axis(log_p, said[..., None], axis=-1)[..., 0]
 
-    # A position's state foretells the token after it.
-    following = jnp.roll(fields["tokens"], -1, axis=1).reshape(rows, blocks, _BLOCK)
+    said = fields["tokens"][:, length - counted :].reshape(rows, blocks, _BLOCK)
     hidden = hidden.reshape(rows, blocks, _BLOCK, width)
-    split = jnp.moveaxis(hidden, 1, 0), jnp.moveaxis(following, 1, 0)
-    found = jnp.moveaxis(jax.lax.map(of_block, split), 0, 1).reshape(rows, length)
-    return jnp.where(batch["counted"], jnp.roll(found, 1, axis=1), 0.0)
+    split = jnp.moveaxis(hidden, 1, 0), jnp.moveaxis(said, 1, 0)
+    found = jnp.moveaxis(jax.lax.map(of_block, split), 0, 1).reshape(rows, counted)
+    return jnp.where(batch["counted"], found, 0.0)
 
 
 def _likelihoods(
@@ -178,11 +182,15 @@ def _likelihoods(
 
 
 def _counted(rows: Sequence[decode.Conversation], length: int) -> np.ndarray:
-    """bool [B, T], padded on the left as `decode.prepare` pads."""
+    """bool [B, C], of the last C of `length` tokens, padded on the left.
+
+    As `decode.prepare` pads; C is a bucket that all that counts is in.
+    """
     counted = np.zeros((len(rows), length), bool)
     for row, one in zip(counted, rows, strict=True):
         row[length - len(one.row.response) :] = one.row.response
-    return counted
+    nothing = int(np.argmax(counted.any(axis=0)))
+    return counted[:, -batching.length_bucket(length - nothing) :]
 
 
 def _words(ids: Sequence[int], first: int) -> chat.Row:

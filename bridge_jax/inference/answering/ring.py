@@ -105,7 +105,8 @@ def begin(
         cache = kv.empty(config, count, length)
     else:
         cache = kv.resume(kept["keys"], kept["values"], kept["count"], count, length)
-    hidden, out = bundle.apply("vlm", params, **fields, cache=cache)
+    at = decode.last(fields)
+    hidden, out = bundle.apply("vlm", params, **fields, cache=cache, at=at)
     given: State = {"limit": new["limit"], "numbers": new["numbers"]}
     if "rules" in state:
         seen = choosing.prompt_tokens(
@@ -217,13 +218,13 @@ def advance(
 
 
 def _said(bundle, params, state, rows, hidden, turn) -> dict[str, jax.Array]:
-    """Tokens after the last of `hidden` [B, T, D], with their chances if they are told.
+    """Tokens after `hidden` [B, 1, D], with their chances if they are told.
 
     Args:
       state: whose places say what is told.
       rows: numbers [B], rules and seen of those that speak.
     """
-    scores = bundle.apply("vlm", params, hidden[:, -1:], method="logits")[:, 0]
+    scores = bundle.apply("vlm", params, hidden, method="logits")[:, 0]
     rules, seen = rows.get("rules"), rows.get("seen")
     token = choosing.pick(scores, rules, seen, rows["numbers"], turn)
     said = {"tokens": token}

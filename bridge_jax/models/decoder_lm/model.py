@@ -29,7 +29,8 @@ class DecoderLM(nn.Module):
         segments: Int[Array, "B T"],
         embeddings: Float[Array, "B T D"] | None = None,
         cache=None,
-    ) -> tuple[Float[Array, "B T D"], dict]:
+        at: Int[Array, "B R"] | None = None,
+    ) -> tuple[Float[Array, "B S D"], dict]:
         """Tokens to last hidden states.
 
         Args:
@@ -39,9 +40,11 @@ class DecoderLM(nn.Module):
           segments: [B, T] int, sequence number within the row; 0 is padding.
           embeddings: [B, T, hidden_size] in place of the tokens' own, or None.
           cache: `KVCache` to continue from, or None.
+          at: [B, R] int, positions in T whose hidden states are wanted, None for all.
 
         Returns:
-          hidden [B, T, hidden_size] after the final norm, and {"embeddings", "cache"}.
+          hidden [B, T or R, hidden_size] after the final norm, and a dict of
+          "embeddings" and "cache".
         """
         c = self.config
         if positions.ndim == 3:
@@ -49,7 +52,7 @@ class DecoderLM(nn.Module):
         if embeddings is None:
             embeddings = self.llm.embed(tokens)
         turning = rope.turns(positions, frequencies(c))
-        hidden, cache = self.llm(embeddings, turning, segments, cache)
+        hidden, cache = self.llm(embeddings, turning, segments, cache, at)
         return hidden, {"embeddings": embeddings, "cache": cache}
 
     def embed(self, tokens: Int[Array, "*B"]) -> Float[Array, "*B D"]:

@@ -39,6 +39,7 @@ class Llava(nn.Module):
         patch_segments: Int[Array, "B P"] | None = None,
         image_index: Int[Array, "B T"] | None = None,
         cache=None,
+        at: Int[Array, "B R"] | None = None,
     ):
         """Text and pictures to last hidden states.
 
@@ -46,11 +47,11 @@ class Llava(nn.Module):
           tokens: [B, T] int; any token stands where a visual token goes.
           positions: [3, B, T] int; the decoder turns by the first axis alone, which
             counts words and visual tokens alike (`processor.Config.positions`).
-          segments, patches, coordinates, patch_segments, image_index, cache: as in
-            `Qwen2VL`.
+          segments, patches, coordinates, patch_segments, image_index, cache, at: as
+            in `Qwen2VL`.
 
         Returns:
-          hidden [B, T, D] after the final norm, and a dict of named intermediates:
+          hidden [B, T or R, D] after the final norm, and a dict of named intermediates:
           "visual" [B, N, D] (absent for text alone), "embeddings" [B, T, D], "cache".
         """
         out = {}
@@ -62,7 +63,7 @@ class Llava(nn.Module):
             embeddings = insert(embeddings, out["visual"], image_index)
         out["embeddings"] = embeddings
         rotary = rope.turns(positions[0], frequencies(self.config.llm))
-        hidden, out["cache"] = self.llm(embeddings, rotary, segments, cache)
+        hidden, out["cache"] = self.llm(embeddings, rotary, segments, cache, at)
         return hidden, out
 
     def features(

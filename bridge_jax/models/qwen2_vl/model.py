@@ -34,6 +34,7 @@ class Qwen2VL(nn.Module):
         patch_segments: Int[Array, "B P"] | None = None,
         image_index: Int[Array, "B T"] | None = None,
         cache=None,
+        at: Int[Array, "B R"] | None = None,
     ):
         """Text and pictures to last hidden states.
 
@@ -49,9 +50,10 @@ class Qwen2VL(nn.Module):
           patch_segments: [B, P] int, frame number within the row; 0 is padding.
           image_index: [B, T] int, which of the row's visual tokens stands here, or -1.
           cache: `KVCache` to continue from, or None.
+          at: [B, R] int, positions in T whose hidden states are wanted, None for all.
 
         Returns:
-          hidden [B, T, hidden_size] after the final norm, and a dict of named
+          hidden [B, T or R, hidden_size] after the final norm, and a dict of named
           intermediates: "visual" [B, N, hidden_size] (absent for text alone),
           "embeddings" [B, T, hidden_size] and "cache".
         """
@@ -65,7 +67,7 @@ class Qwen2VL(nn.Module):
         out["embeddings"] = embeddings
         c = self.config
         rotary = mrope(positions, c.head_dim, c.theta, c.mrope_sections)
-        hidden, out["cache"] = self.llm(embeddings, rotary, segments, cache)
+        hidden, out["cache"] = self.llm(embeddings, rotary, segments, cache, at)
         return hidden, out
 
     def to_patches(
