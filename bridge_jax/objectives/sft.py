@@ -75,6 +75,11 @@ def following(
     return jnp.pad(tokens[:, 1:], last), jnp.pad(mask[:, 1:].astype(jnp.float32), last)
 
 
+def first(weights: Float[Array, "B T"], count: int) -> Int[Array, "B R"]:
+    """The first `count` positions of each row that weigh something, then others."""
+    return jnp.argsort(weights == 0, axis=1, stable=True)[:, :count]
+
+
 @dataclasses.dataclass(frozen=True)
 class Objective(base.Base):
     """Reads `vlm` and `loss_mask` [B, T] of its stream.
@@ -83,27 +88,43 @@ class Objective(base.Base):
     that are read.
 
     Attributes:
+      learnt: tokens of a row that are learnt at most, the first ones; 0 for all. What
+        other positions alone would need is not computed: neither scores over the
+        vocabulary nor, where these are few, the last layer's states. What is left out
+        is told as "left_out", a share of the weight.
       blocks: of positions, whose scores over the vocabulary are made one after the
         other and never kept: less memory for them, by that factor. On a mesh that
         splits batches, the gradient of the table of words is summed that many times.
     """
 
+    learnt: int = 0
     blocks: int = 1
 
     def __post_init__(self):
+        wrong = []
+        if self.learnt < 0:
+            wrong.append(f"learnt is {self.learnt}; 0 learns all tokens")
         if self.blocks < 1:
-            raise BridgeError(
-                f"sft: blocks is {self.blocks}; 1 makes all scores at once"
-            )
+            wrong.append(f"blocks is {self.blocks}; 1 makes all scores at once")
+        if wrong:
+            raise BridgeError(f"sft: {'; '.join(wrong)}")
 
     def __call__(self, view: view_lib.View) -> term.Term:
         tokens = view.batch.get("targets", view.batch["vlm"]["tokens"])
         targets, weights = following(tokens, view.batch["loss_mask"])
+        at, more = None, {}
+        if 0 < self.learnt < tokens.shape[1]:
+            at = first(weights, self.learnt)
+            every = jnp.sum(weights)
+            targets, weights = (
+                jnp.take_along_axis(one, at, axis=1) for one in (targets, weights)
+            )
+            more = {"left_out": (every - jnp.sum(weights), every)}
 
         def of_block(states, targets, weights):
             return cross_entropy(view.logits(states), targets, weights)
 
         total, (count, right) = blockwise.total(
-            of_block, self.blocks, view.hidden(), targets, weights
+            of_block, self.blocks, view.hidden(at=at), targets, weights
         )
-        return term.Term(total, count, {"token_accuracy": (right, count)})
+        return term.Term(total, count, more | {"token_accuracy": (right, count)})

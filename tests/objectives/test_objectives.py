@@ -50,7 +50,10 @@ def test_a_file_outside_the_package_is_an_objective(tmp_path, monkeypatch):
         ({"x": {"name": "my.nothing"}}, "objectives.x: there is no module my.nothing"),
         ({"x": {"name": "bridge_jax.core.term"}}, "term defines no Objective"),
         ({"sft": {"wieght": 1.0}}, "objectives.sft.wieght .did you mean 'weight'"),
-        ({"sft": {"blocks": 0}}, "sft: blocks is 0; 1 makes all scores at once"),
+        (
+            {"sft": {"blocks": 0, "learnt": -1}},
+            "sft: learnt is -1; 0 learns all tokens; blocks is 0; 1 makes all scores",
+        ),
     ],
 )
 def test_mistakes_are_explained(given, message):
@@ -230,11 +233,10 @@ def test_terms_of_two_batches_merge_exactly():
     np.testing.assert_allclose(merged.mean(), of(slice(0, 4)).mean(), rtol=1e-6)
 
 
-@pytest.mark.parametrize("tied", [True, False])
-def test_answers_in_blocks_are_those_at_once(tied):
+def spoken(tied=True):
+    """A model, its parameters, and rows of which half of the tokens are learnt."""
     told = {"family": "qwen2_vl", "size": "tiny", "tied_embeddings": tied}
     bundle = build.build({"vlm": told | miniature.PARTS["vlm"]})
-    params = miniature.params(bundle)
     draw = np.random.default_rng(0)
     tokens = draw.integers(10, 500, (3, 17))
     vlm = {
@@ -244,20 +246,60 @@ def test_answers_in_blocks_are_those_at_once(tied):
         "image_index": np.full_like(tokens, -1),
     }
     batch = {"vlm": vlm, "loss_mask": draw.random((3, 17)) < 0.5}
+    return bundle, miniature.params(bundle), batch
 
-    def answered(blocks):
-        def loss(params):
-            streams = rng.Streams(0, 0)
-            seen = view.View(bundle, params, batch, rngs=streams, step=jnp.int32(0))
-            found = sft.Objective(blocks=blocks)(seen)
-            return found.mean(), found
 
-        return jax.jit(jax.grad(loss, has_aux=True))(params)
+def answered(bundle, params, batch, **given):
+    """The objective's gradient and Term."""
 
-    (whole, wanted), (gradient, found) = answered(1), answered(4)
+    def loss(params):
+        streams = rng.Streams(0, 0)
+        seen = view.View(bundle, params, batch, rngs=streams, step=jnp.int32(0))
+        found = sft.Objective(**given)(seen)
+        return found.mean(), found
+
+    return jax.jit(jax.grad(loss, has_aux=True))(params)
+
+
+def assert_same_gradients(found, wanted):
+    moved = trees.flatten(found)
+    assert any(np.abs(leaf).max() > 1e-3 for leaf in moved.values())
+    for path, plain in trees.flatten(wanted).items():
+        np.testing.assert_allclose(moved[path], plain, atol=1e-6, err_msg=path)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_answers_in_blocks_are_those_at_once(tied):
+    given = spoken(tied)
+    (whole, wanted), (gradient, found) = answered(*given), answered(*given, blocks=4)
     for one, plain in zip(*map(jax.tree.leaves, (found, wanted)), strict=True):
         np.testing.assert_allclose(one, plain, rtol=1e-5)
-    moved = trees.flatten(gradient)
-    assert any(np.abs(leaf).max() > 1e-3 for leaf in moved.values())
-    for path, plain in trees.flatten(whole).items():
-        np.testing.assert_allclose(moved[path], plain, atol=1e-6, err_msg=path)
+    assert_same_gradients(gradient, whole)
+
+
+@pytest.mark.parametrize("blocks", [1, 4])
+def test_scores_where_something_is_learnt_are_all_that_is_needed(blocks):
+    given = spoken()
+    most = int(given[2]["loss_mask"][:, 1:].sum(axis=1).max())
+    assert most < 16
+    whole, wanted = answered(*given)
+    gradient, found = answered(*given, learnt=most, blocks=blocks)
+    for name in ("value_sum", "weight"):
+        one, plain = getattr(found, name), getattr(wanted, name)
+        np.testing.assert_allclose(one, plain, rtol=1e-5)
+    assert found.metrics["token_accuracy"] == wanted.metrics["token_accuracy"]
+    assert float(found.metrics["left_out"][0]) == 0.0
+    assert_same_gradients(gradient, whole)
+
+
+def test_of_each_row_the_first_tokens_are_learnt_and_the_rest_is_told():
+    bundle, params, batch = spoken()
+    _, found = answered(bundle, params, batch, learnt=4)
+    mask = batch["loss_mask"][:, 1:]
+    first = np.cumsum(mask, axis=1) <= 4
+    fewer = batch | {"loss_mask": batch["loss_mask"] & np.pad(first, ((0, 0), (1, 0)))}
+    _, wanted = answered(bundle, params, fewer)
+    np.testing.assert_allclose(found.value_sum, wanted.value_sum, rtol=1e-5)
+    left, every = found.metrics["left_out"]
+    assert float(every) == mask.sum() > float(found.weight) == (mask & first).sum()
+    assert float(left) == float(every) - float(found.weight)

@@ -123,13 +123,15 @@ def _scoring(bundle: Any, params: Any, config: Config, fields: dict[str, Any]):
     import jax.numpy as jnp
 
     from bridge_jax.bench.side_by_side import ours
+    from bridge_jax.inference.answering import decode
     from bridge_jax.layers import kv_cache
 
     def scores(params, fields):
         fields = fields | {"positions": jnp.moveaxis(fields["positions"], 1, 0)}
         room = kv_cache.empty(config, *fields["tokens"].shape)
-        hidden, out = bundle.apply("vlm", params, **fields, cache=room)
-        last = bundle.apply("vlm", params, hidden[:, -1:], method="logits")
+        at = decode.last(fields)
+        hidden, out = bundle.apply("vlm", params, **fields, cache=room, at=at)
+        last = bundle.apply("vlm", params, hidden, method="logits")
         return last, out["cache"]
 
     return ours.program(scores, params, fields)
@@ -164,7 +166,8 @@ def _trained(task: Task) -> Side:
 
     bundle, params, config, fields, _ = _ours(task, ROWS["train"])
     batch = {"vlm": fields, "loss_mask": _is_text(fields["tokens"], config)}
-    objective = sft.Objective()
+    said = batch["loss_mask"].sum(axis=1)  # alike in all rows
+    objective = sft.Objective(learnt=int(said.max()))
 
     def loss(params, batch):
         return objective(
