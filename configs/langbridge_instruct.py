@@ -25,6 +25,7 @@ def get_config(variant=""):
     config = pretrain.get_config("" if variant == "tiny" else variant)
     steps = CONVERSATIONS // BATCH
     config.entry = "stage1"
+    config.objectives.sft.learnt = 1024 - 576  # all that a picture leaves room for
     config.streams = dict(
         main=dict(
             source="shapes_instruct",
@@ -36,6 +37,7 @@ def get_config(variant=""):
         )
     )
     if variant == "llava":
+        config.objectives.sft.learnt = 0  # some rows have no picture
         config.streams.main = dict(
             source="conversations",
             batch=BATCH,

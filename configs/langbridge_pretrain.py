@@ -42,7 +42,8 @@ def get_config(variant=""):
                     **PICTURE,
                 )
             ),
-            objectives=dict(sft=dict(weight=1.0)),
+            # More words than a picture leaves room for cannot be.
+            objectives=dict(sft=dict(weight=1.0, learnt=128)),
             optim=dict(
                 learning_rate=2e-5,
                 schedule="cosine",

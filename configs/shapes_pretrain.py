@@ -147,7 +147,8 @@ def vlm():
             streams=dict(
                 main=dict(source="shapes_caption", batch=64, tinted=0.4, slips=0.2)
             ),
-            objectives=dict(sft=dict(weight=1.0)),
+            # The longest captions have some 33 tokens.
+            objectives=dict(sft=dict(weight=1.0, learnt=40)),
             optim=dict(
                 name="muon",
                 learning_rate=5e-3,

@@ -44,8 +44,9 @@ def get_config(variant=""):
                 caption=dict(source="shapes_caption", batch=16, tinted=0.25, slips=0.3),
             ),
             objectives=dict(
-                sft=dict(weight=1.0),
-                sft_caption=dict(name="sft", weight=0.3, stream="caption"),
+                # Of a row's 144 tokens at most 93 were replies, in 4,000 rows.
+                sft=dict(weight=1.0, learnt=96),
+                sft_caption=dict(name="sft", weight=0.3, stream="caption", learnt=40),
             ),
             optim=dict(
                 name="muon",
@@ -101,7 +102,7 @@ def get_config(variant=""):
         config.streams = dict(
             main=dict(source="shapes_instruct", batch=40, rewrite=0.35)
         )
-        config.objectives = dict(sft=dict(weight=1.0))
+        config.objectives = dict(sft=dict(weight=1.0, learnt=96))
         config.total_steps = 180
         config.log_every = 10
         config.optim.ema_decay = 0.98
