@@ -75,9 +75,9 @@ def following(
     return jnp.pad(tokens[:, 1:], last), jnp.pad(mask[:, 1:].astype(jnp.float32), last)
 
 
-def first(weights: Float[Array, "B T"], count: int) -> Int[Array, "B R"]:
-    """The first `count` positions of each row that weigh something, then others."""
-    return jnp.argsort(weights == 0, axis=1, stable=True)[:, :count]
+def weighing_first(weights: Float[Array, "B T"]) -> Int[Array, "B T"]:
+    """Positions of each row: those that weigh something in order, then the others."""
+    return jnp.argsort(weights == 0, axis=1, stable=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,12 +114,13 @@ class Objective(base.Base):
         targets, weights = following(tokens, view.batch["loss_mask"])
         at, more = None, {}
         if 0 < self.learnt < tokens.shape[1]:
-            at = first(weights, self.learnt)
-            every = jnp.sum(weights)
+            order = weighing_first(weights)
+            at, rest = order[:, : self.learnt], order[:, self.learnt :]
+            left = jnp.sum(jnp.take_along_axis(weights, rest, axis=1))
+            more = {"left_out": (left, jnp.sum(weights))}
             targets, weights = (
                 jnp.take_along_axis(one, at, axis=1) for one in (targets, weights)
             )
-            more = {"left_out": (every - jnp.sum(weights), every)}
 
         def of_block(states, targets, weights):
             return cross_entropy(view.logits(states), targets, weights)
