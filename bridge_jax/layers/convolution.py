@@ -42,7 +42,7 @@ def same(
     """Height and width stay: one pixel of zeros around."""
     if shifted.pays(x, kernel):
         return _shifted(x, kernel)
-    return _filtered(x, kernel) if winograd.pays(x, kernel) else plain(x, kernel)
+    return _filtered(x, kernel) if winograd.suits(x, kernel) else plain(x, kernel)
 
 
 def halved(
@@ -76,10 +76,14 @@ def _of_nearest_back(x, kernel, gradient):
     return jax.vjp(_of_nearest, x, kernel)[1](gradient)
 
 
+def _fewer(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return winograd.same(x, kernel) if winograd.pays(x, kernel) else plain(x, kernel)
+
+
 def _same_back(x, kernel, gradient):
     """The picture's gradient is `same` of what came, with the kernel turned."""
     turned = kernel[::-1, ::-1].swapaxes(2, 3)
-    if winograd.pays(x, kernel):
+    if winograd.suits(x, kernel):
         of_kernel = winograd.kernel_gradient(x, gradient)
     else:
         of_kernel = jax.vjp(functools.partial(plain, x), kernel)[1](gradient)[0]
@@ -106,6 +110,6 @@ def _on_cpus(other: Convolve, back: Back, usual: Convolve) -> Convolve:
     return convolve
 
 
-_filtered = _on_cpus(winograd.same, _same_back, plain)
+_filtered = _on_cpus(_fewer, _same_back, plain)
 _shifted = _on_cpus(shifted.same, _same_back, plain)
 _doubled = _on_cpus(phases.doubled, _of_nearest_back, _of_nearest)

@@ -83,10 +83,11 @@ def test_phases_are_the_convolution_of_the_doubled_picture(sides):
 
 WIDE = winograd.CHANNELS
 LARGE = math.isqrt(winograd.PIXELS)
+MANY = 46  # a side, of two pictures that have enough tiles
 
 
 @pytest.mark.parametrize(
-    ("sides", "widths", "pays"),
+    ("sides", "widths", "suits"),
     [
         ((LARGE, LARGE), (WIDE, WIDE), True),
         ((LARGE - 2, LARGE), (WIDE, WIDE), False),
@@ -96,29 +97,63 @@ LARGE = math.isqrt(winograd.PIXELS)
         ((LARGE + 1, LARGE), (WIDE, WIDE), False),
     ],
 )
-def test_which_pictures_winograd_takes(sides, widths, pays):
+def test_whose_kernels_gradients_winograd_finds(sides, widths, suits):
     x, kernel = given(*sides, *widths)
-    assert winograd.pays(x, kernel) == pays
+    assert winograd.suits(x, kernel) == suits
     program = str(jax.make_jaxpr(convolution.same)(x, kernel))
-    assert ("custom_vjp" in program) == pays
+    assert ("custom_vjp" in program) == suits
     found = jax.jit(convolution.same)(x, kernel)
     np.testing.assert_allclose(found, exact(x, kernel), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("width", "dtype", "one_cpu", "pays"),
+    ("batch", "side", "widths", "pays"),
     [
-        (shifted.CHANNELS, "bfloat16", True, True),
-        (shifted.CHANNELS, "bfloat16", False, False),
-        (shifted.CHANNELS, "float16", True, False),
-        (shifted.CHANNELS - 1, "bfloat16", True, False),
+        (2, 64, (64, 64), True),
+        (2, 30, (64, 64), False),  # few tiles
+        (2, 128, (64, 96), False),  # narrow, and large
+        (2, 128, (96, 96), True),
+        (2, 32, (192, 256), True),
+        (2, 32, (191, 256), False),
+        (1, 30, (192, 192), False),
+        (1, 63, (192, 192), False),
+        (1, 32, (192, 192), True),
+    ],
+)
+def test_which_pictures_go_through_winograds_matrices(batch, side, widths, pays):
+    x = np.zeros((batch, side, side, widths[0]), np.float32)
+    kernel = np.zeros((3, 3, *widths), np.float32)
+    assert winograd.pays(x, kernel) == pays
+    # Of the branches that a program has, a CPU's alone may multiply matrices.
+    program = str(jax.make_jaxpr(convolution.same)(x, kernel))
+    assert ("dot_general" in program) == pays
+
+
+def test_the_large_ones_are_the_convolution_as_well():
+    x, kernel = given(64, 66, 64, 64)
+    assert winograd.pays(x, kernel)
+    found = jax.jit(convolution.same)(x, kernel)
+    np.testing.assert_allclose(found, exact(x, kernel), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("widths", "dtype", "one_cpu", "pays"),
+    [
+        ((shifted.WIDE, shifted.WIDE), "bfloat16", True, True),
+        ((shifted.WIDE, shifted.WIDE), "bfloat16", False, False),
+        ((shifted.WIDE, shifted.WIDE), "float16", True, False),
+        ((96, 96), "bfloat16", True, True),
+        ((64, 128), "bfloat16", True, True),
+        ((128, 64), "bfloat16", True, True),
+        ((64, 127), "bfloat16", True, False),
+        ((63, 129), "bfloat16", True, False),
     ],
 )
 def test_on_one_cpu_wide_pictures_of_bfloat16_are_shifted(
-    width, dtype, one_cpu, pays, monkeypatch
+    widths, dtype, one_cpu, pays, monkeypatch
 ):
     monkeypatch.setattr(hardware, "is_one_cpu", lambda: one_cpu)
-    x, kernel = given(4, 6, width, width, dtype)
+    x, kernel = given(4, 6, *widths, dtype)
     for convolve, picture in (
         (convolution.same, x),
         (convolution.doubled, convolution.nearest(x)),
@@ -134,10 +169,11 @@ def test_on_one_cpu_wide_pictures_of_bfloat16_are_shifted(
         )
 
 
+@pytest.mark.parametrize("width", [96, shifted.WIDE])
 @pytest.mark.parametrize("side", [4, LARGE])
-def test_gradients_of_bfloat16_are_those_of_the_plain_way(side, monkeypatch):
+def test_gradients_of_bfloat16_are_those_of_the_plain_way(side, width, monkeypatch):
     monkeypatch.setattr(hardware, "is_one_cpu", lambda: True)
-    x, kernel = given(side, side, shifted.CHANNELS, shifted.CHANNELS, "bfloat16")
+    x, kernel = given(side, side, width, width, "bfloat16")
 
     def loss(convolve):
         return lambda *both: jnp.sum(convolve(*both).astype(jnp.float32) ** 2)
@@ -169,7 +205,7 @@ def backward(convolve):
 @pytest.mark.parametrize("convolve", [convolution.same, convolution.doubled])
 @pytest.mark.parametrize("work", [forward, backward])
 def test_on_cpus_they_have_fewer_products(convolve, work):
-    x, kernel = given(LARGE, LARGE, WIDE, WIDE)
+    x, kernel = given(MANY, MANY, WIDE, WIDE)
 
     def flops(one):
         program = jax.jit(work(one)).lower(x, kernel).compile()
@@ -180,7 +216,7 @@ def test_on_cpus_they_have_fewer_products(convolve, work):
 
 
 @pytest.mark.parametrize("convolve", [convolution.same, convolution.doubled])
-@pytest.mark.parametrize("side", [4, LARGE])
+@pytest.mark.parametrize("side", [4, LARGE, MANY])
 def test_gradients_are_those_of_the_plain_way(convolve, side):
     x, kernel = given(side, side, WIDE, WIDE)
     found = jax.jit(backward(convolve))(x, kernel)
@@ -194,7 +230,7 @@ def test_gradients_are_those_of_the_plain_way(convolve, side):
 @pytest.mark.parametrize("work", [forward, backward])
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
 def test_other_devices_are_left_to_their_compilers(convolve, work, platform):
-    traced = jax.jit(work(convolve)).trace(*given(LARGE, LARGE, WIDE, WIDE))
+    traced = jax.jit(work(convolve)).trace(*given(MANY, MANY, WIDE, WIDE))
     text = traced.lower(lowering_platforms=(platform,)).as_text()
     # One, and in the backward pass one more for each of two gradients.
     alone = text.count("stablehlo.convolution") == (1 if work is forward else 3)
