@@ -10,7 +10,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -18,6 +17,7 @@ from bridge_jax.core.types import Array, Params
 from bridge_jax.data import chat
 from bridge_jax.layers import kv_cache
 from bridge_jax.models import bundle as bundle_lib
+from bridge_jax.models import view as view_lib
 
 LONGEST = 128  # tokens of a row's own; what longer ones gain is a tenth and less
 _BY_TOKEN = ("tokens", "segments", "positions", "image_index")
@@ -78,14 +78,9 @@ def hidden(
     sizes = bundle["vlm"].config
     rows, length = fields["tokens"].shape
     begun = kv_cache.empty(sizes, *shared["tokens"].shape)
-    _, out = bundle.apply("vlm", params, **_by_axis(shared), cache=begun)
+    _, out = bundle.apply("vlm", params, **view_lib.as_called(shared), cache=begun)
     begun = out["cache"]
     keys, values = ([layer[0] for layer in kind] for kind in (begun.keys, begun.values))
     cache = kv_cache.resume(keys, values, begun.length, rows, length)
-    states, _ = bundle.apply("vlm", params, **_by_axis(fields), cache=cache)
+    states, _ = bundle.apply("vlm", params, **view_lib.as_called(fields), cache=cache)
     return states
-
-
-def _by_axis(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """As the model takes them: positions by axis first."""
-    return dict(fields) | {"positions": jnp.moveaxis(fields["positions"], 1, 0)}

@@ -179,18 +179,18 @@ class Decoder(nn.Module):
           one).
         """
         config = self.config
-        early = at
+        alone = at  # where the last layer runs, None for everywhere
         if at is not None:
             kernel = config.attention if cache is None else "xla"
             if not packed.are_few(at.shape[1], segments.shape[1], kernel):
-                early = None
+                alone = None
         x = embeddings.astype(dtype(config.dtype))
         x = linear.constrain(x, ("batch", "seq", "embed"))
         if cache is None:
-            x = self._train(x, rotary, segments, early)
+            x = self._train(x, rotary, segments, alone)
         else:
-            x, cache = self._decode(x, rotary, segments, cache, early)
-        hidden = self.norm(x if early is not None else _taken(x, at))
+            x, cache = self._decode(x, rotary, segments, cache, alone)
+        hidden = self.norm(_taken(x, at) if alone is None else x)
         if self.is_initializing():
             # Neither table is on this path; both must exist.
             self.embed(jnp.zeros((1, 1), jnp.int32))

@@ -31,6 +31,11 @@ from bridge_jax.models import bundle as bundle_lib
 from bridge_jax.models import latent_spaces, replacement
 
 
+def as_called(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A batch's vlm {...} as its model takes it: positions by axis first, [3, B, T]."""
+    return {**fields, "positions": jnp.moveaxis(fields["positions"], 1, 0)}
+
+
 class View:
     """See the module's text. `rngs[name]` are the random keys of this step."""
 
@@ -81,8 +86,7 @@ class View:
         return self._read(side, at)
 
     def _read(self, side: str, at: jax.Array | None = None) -> jax.Array:
-        fields = dict(self.batch[side])
-        fields["positions"] = jnp.moveaxis(fields["positions"], 1, 0)
+        fields = as_called(self.batch[side])
         return self.bundle.apply("vlm", self.params, **fields, at=at)[0]
 
     def logits(self, hidden: Float[Array, "B S D"]) -> Float[Array, "B S V"]:

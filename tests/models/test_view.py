@@ -118,6 +118,27 @@ def test_states_of_a_picture_do_not_depend_on_what_follows(bundle, params):
     assert np.abs(np.asarray(hidden[1, last + 2] - hidden[2, last + 2])).max() > 1e-3
 
 
+def test_some_states_are_read_once_and_taken_from_all_that_are_there(bundle, params):
+    batch = miniature.rows("shapes_generate", range(2))
+
+    def read(params, batch, whole):
+        one = look(bundle, params, batch)
+        every = one.hidden() if whole else None
+        return every, one.states(), one.states()
+
+    def run(whole):
+        bundle.calls.clear()
+        found = jax.jit(functools.partial(read, whole=whole))(params, batch)
+        assert bundle.calls == {("vlm", None): 1}
+        return found
+
+    every, taken, again = run(True)
+    index = batch["memory_index"][..., None]
+    np.testing.assert_array_equal(taken, np.take_along_axis(every, index, axis=1))
+    np.testing.assert_array_equal(taken, again)
+    np.testing.assert_allclose(run(False)[1], taken, atol=1e-5)
+
+
 @pytest.fixture(scope="module")
 def aligned(bundle, params):
     """batch, ratio -> aligner output and replaced positions, compiled once."""

@@ -24,6 +24,7 @@ from bridge_jax.inference.inputs import Picture
 from bridge_jax.inference.results import Answer
 from bridge_jax.layers import kv_cache as kv
 from bridge_jax.models import bundle as bundle_lib
+from bridge_jax.models import view as view_lib
 
 PATCHES = ("patches", "coordinates", "patch_segments")  # what a tower is shown
 SLOTS = 64  # answer slots are multiples of this; unused ones cost no step
@@ -226,8 +227,7 @@ def _written(bundle, params, batch, shared, slots, greedy, told) -> dict[str, An
         done, cache = done | ended(token, stops), kv.folded(out["cache"])
         return turn + 1, written, token, done, cache, choosing.remember(seen, token)
 
-    fields = dict(batch["vlm"])
-    fields["positions"] = jnp.moveaxis(fields["positions"], 1, 0)
+    fields = view_lib.as_called(batch["vlm"])
     rows, length = fields["tokens"].shape
     config = bundle["vlm"].config
     cache = kv.empty(config, rows, length + slots)

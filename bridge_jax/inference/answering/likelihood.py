@@ -20,6 +20,7 @@ from bridge_jax.inference.engine import Engine
 from bridge_jax.inference.inputs import Picture
 from bridge_jax.inference.results import Likelihood
 from bridge_jax.models import bundle as bundle_lib
+from bridge_jax.models import view as view_lib
 
 _BLOCK = batching.TOKENS  # positions whose scores over the vocabulary exist at once
 Seen = tuple[Picture, ...]
@@ -139,8 +140,7 @@ def log_probabilities(
       float32 [B, C].
     """
     del shared
-    fields = dict(batch["vlm"])
-    fields["positions"] = jnp.moveaxis(fields["positions"], 1, 0)
+    fields = view_lib.as_called(batch["vlm"])
     rows, length = fields["tokens"].shape
     counted = batch["counted"].shape[1]
     # A position's state foretells the token after it; before the first nothing stands.

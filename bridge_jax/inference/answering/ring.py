@@ -22,6 +22,7 @@ from bridge_jax.inference.answering import choosing, decode
 from bridge_jax.inference.engine import Engine
 from bridge_jax.layers import kv_cache as kv
 from bridge_jax.models import bundle as bundle_lib
+from bridge_jax.models import view as view_lib
 
 State = dict[str, Any]
 
@@ -96,8 +97,7 @@ def begin(
       The state.
     """
     state, new = batch["state"], batch["new"]
-    fields = dict(new["vlm"])
-    fields["positions"] = jnp.moveaxis(fields["positions"], 1, 0)
+    fields = view_lib.as_called(new["vlm"])
     count, length = fields["tokens"].shape
     config = bundle["vlm"].config
     kept = shared.get("kept")

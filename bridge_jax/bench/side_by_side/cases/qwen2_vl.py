@@ -120,14 +120,13 @@ def _prefilled(task: Task) -> Side:
 
 def _scoring(bundle: Any, params: Any, config: Config, fields: dict[str, Any]):
     """A program that gives scores [B, 1, V] of the next token, and the cache."""
-    import jax.numpy as jnp
-
     from bridge_jax.bench.side_by_side import ours
     from bridge_jax.inference.answering import decode
     from bridge_jax.layers import kv_cache
+    from bridge_jax.models import view
 
     def scores(params, fields):
-        fields = fields | {"positions": jnp.moveaxis(fields["positions"], 1, 0)}
+        fields = view.as_called(fields)
         room = kv_cache.empty(config, *fields["tokens"].shape)
         at = decode.last(fields)
         hidden, out = bundle.apply("vlm", params, **fields, cache=room, at=at)
