@@ -59,9 +59,7 @@ def count(program: Any, parts: Sequence[str], without: Sequence[str] = ()) -> Co
       without: scopes that do not count, such as the optimiser's.
     """
     found: Counter[str] = Counter()
-    # What no output depends on is not computed.
-    used, _ = partial_eval.dce_jaxpr(program.jaxpr, [True] * len(program.out_avals))
-    for scopes, flops in _products(used, frozenset(), 1.0):
+    for scopes, flops, _ in _products(_used(program), frozenset(), 1.0):
         if scopes & set(without):
             continue
         named = next((name for name in parts if name in scopes), REST)
@@ -70,25 +68,66 @@ def count(program: Any, parts: Sequence[str], without: Sequence[str] = ()) -> Co
     return Count(dict(found), again)
 
 
+@dataclasses.dataclass(frozen=True)
+class Matrices:
+    """[rows, inner] by [inner, columns], both of one dtype or of the left one's."""
+
+    rows: int
+    inner: int
+    columns: int
+    dtype: Any
+
+
+def products(program: Any) -> Iterator[tuple[float, Matrices | None]]:
+    """FLOPs of every product of a closed jaxpr, and what is multiplied.
+
+    None are stacks of matrices, convolutions and attention.
+    """
+    for _, flops, matrices in _products(_used(program), frozenset(), 1.0):
+        yield flops, matrices
+
+
+def ends_by_itself(program: Any) -> bool:
+    """Whether a closed jaxpr has a loop of whose turns nobody knows how many there are.
+
+    What is in it is counted once.
+    """
+    return _has(program.jaxpr, "while")
+
+
+def _has(jaxpr: Any, name: str) -> bool:
+    return any(
+        equation.primitive.name == name
+        or any(_has(one, name) for one in _programs(equation.params))
+        for equation in jaxpr.eqns
+    )
+
+
+def _used(program: Any) -> Any:
+    """What no output depends on is not computed."""
+    jaxpr, outputs = program.jaxpr, [True] * len(program.out_avals)
+    return partial_eval.dce_jaxpr(jaxpr, outputs)[0]
+
+
 def _products(jaxpr: Any, outer: frozenset, times: float) -> Iterator[tuple]:
-    """(scopes, FLOPs) of every product in a program."""
+    """(scopes, FLOPs, matrices as of `products`) of every product in a program."""
     for equation in jaxpr.eqns:
         stack = str(equation.source_info.name_stack)
         scopes = outer | set(re.split(r"[/()]", stack))
         name, params = equation.primitive.name, equation.params
         if name == "dot_general":
-            yield scopes, times * _dot(equation)
+            yield scopes, times * _dot(equation), _matrices(equation)
         elif name == "conv_general_dilated":
-            yield scopes, times * _convolution(equation)
+            yield scopes, times * _convolution(equation), None
         elif name in _ATTENTION:
-            yield scopes, times * _ATTENTION[name] * _attention(equation)
+            yield scopes, times * _ATTENTION[name] * _attention(equation), None
         elif name == "cond":
             # Which branch runs is not known: the most expensive one is counted.
             branches = [
                 list(_products(branch.jaxpr, scopes, times))
                 for branch in params["branches"]
             ]
-            yield from max(branches, key=lambda one: sum(flops for _, flops in one))
+            yield from max(branches, key=lambda one: sum(flops for _, flops, _ in one))
         else:
             for inside in _programs(params):
                 yield from _products(inside, scopes, times * _turns(name, params))
@@ -118,6 +157,16 @@ def _dot(equation: Any) -> float:
     left = equation.invars[0].aval.shape
     out = equation.outvars[0].aval.shape
     return 2.0 * math.prod(out) * math.prod(left[axis] for axis in contracted)
+
+
+def _matrices(equation: Any) -> Matrices | None:
+    (contracted, _), (stacked, _) = equation.params["dimension_numbers"]
+    if stacked:
+        return None
+    left, right = (one.aval for one in equation.invars[:2])
+    inner = math.prod(left.shape[axis] for axis in contracted)
+    rows, columns = (math.prod(one.shape) // max(inner, 1) for one in (left, right))
+    return Matrices(rows, inner, columns, left.dtype)
 
 
 def _attention(equation: Any) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from bridge_jax.core import hardware, multipliers
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Params
 from bridge_jax.data import processor as processor_lib
@@ -34,7 +35,8 @@ class Engine:
     ):
         self.bundle, self.processor = bundle, processor
         self.layout, self.limits = layout, limits
-        self._compiled: dict[tuple[Program, bool], Callable[..., Any]] = {}
+        self._compiled: dict[Any, Callable[..., Any]] = {}
+        self._options: dict[Any, dict[str, str]] = {}
 
     @property
     def parts(self) -> int:
@@ -112,19 +114,43 @@ class Engine:
         return self._run(program, params, batch, shared, static, whole=False)
 
     def jitted(
-        self, program: Program, static: Mapping[str, Any], whole: bool = True
+        self,
+        program: Program,
+        static: Mapping[str, Any],
+        whole: bool = True,
+        options: Mapping[str, str] | None = None,
     ) -> Callable[..., Any]:
-        """What `run` calls, to trace it for devices that are not there."""
-        if (program, whole) not in self._compiled:
-            self._compiled[program, whole] = jax.jit(
+        """What `run` calls, to trace it for devices that are not there.
+
+        `options` are the compiler's.
+        """
+        key = program, whole, tuple(sorted((options or {}).items()))
+        if key not in self._compiled:
+            self._compiled[key] = jax.jit(
                 functools.partial(program, self.bundle),
                 static_argnames=tuple(static),
                 out_shardings=self.layout.replicated if whole else None,
+                compiler_options=dict(options or {}),
             )
-        return self._compiled[program, whole]
+        return self._compiled[key]
 
     def _run(self, program, params, batch, shared, static, whole: bool) -> Any:
         batch = jax.device_put(batch, self.layout.batch_sharding(batch))
         shared = jax.device_put(dict(shared), self.layout.replicated)
         with self.layout.scope():
-            return self.jitted(program, static, whole)(params, batch, shared, **static)
+            options = self._chosen(program, params, batch, shared, static, whole)
+            call = self.jitted(program, static, whole, options)
+            return call(params, batch, shared, **static)
+
+    def _chosen(self, program, params, batch, shared, static, whole) -> dict[str, str]:
+        """`multipliers.options` for these shapes."""
+        if not hardware.is_one_cpu():
+            return {}
+        leaves, structure = jax.tree.flatten((batch, shared))
+        shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+        key = program, whole, tuple(sorted(static.items())), structure, shapes
+        if key not in self._options:
+            call = self.jitted(program, static, whole)
+            traced = call.trace(params, batch, shared, **static)
+            self._options[key] = multipliers.options(traced.jaxpr)
+        return self._options[key]

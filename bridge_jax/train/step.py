@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from bridge_jax.core import flops, rng, term, trees
+from bridge_jax.core import flops, multipliers, rng, term, trees
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.core.types import Array, Params
 from bridge_jax.sharding.place import Layout
@@ -63,7 +63,9 @@ class Step:
         key = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         if key not in self._compiled:
             with self.layout.scope():
-                self._compiled[key] = self.trace(state, batch).lower().compile()
+                traced = self.trace(state, batch)
+                chosen = multipliers.options(traced.jaxpr)
+                self._compiled[key] = traced.lower().compile(compiler_options=chosen)
         return self._compiled[key]
 
     def trace(self, state: TrainState, batch: Batch) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from bridge_jax.bench.side_by_side.case import LEARNING_RATE, Side, Task
 from bridge_jax.checkpoint import weights_file
 from bridge_jax.convert import run
-from bridge_jax.core import hardware, memory, runtime, term
+from bridge_jax.core import hardware, memory, multipliers, runtime, term
 from bridge_jax.core.types import Params
 from bridge_jax.models import build
 from bridge_jax.models.bundle import Bundle
@@ -59,7 +59,8 @@ held = hardware.held  # as the other side's, `peers/sides`
 def program(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
     """Runs function(*arguments), compiled, with arguments on the device."""
     arguments = jax.device_put(arguments)
-    compiled = jax.jit(function)
+    chosen = multipliers.options(jax.jit(function).trace(*arguments).jaxpr)
+    compiled = jax.jit(function, compiler_options=chosen)
 
     def run() -> Any:
         return jax.block_until_ready(compiled(*arguments))
