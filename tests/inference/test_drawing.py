@@ -146,7 +146,7 @@ def test_eight_devices_draw_the_same(folder, model, drawn):
 def test_other_weights_share_the_programs(model, drawn):
     params = jax.tree.map(lambda a: np.asarray(a) * 1.1, model.params)
     other = model.with_params(params)
-    compiled = model.engine._compiled[paint.paint, True]
+    compiled = model.engine._compiled[paint.paint, True, ()]
     before = compiled._cache_size()
     theirs = other.generate(["a red circle", "two stars"], **FAST)
     assert _apart(theirs[0].images, drawn[0].images) > 0

@@ -118,8 +118,12 @@ def test_no_program_is_compiled_for_steps_guidance_or_how_often(model):
     watched = {**FAST, "previews": Seen()}
     model.generate(PROMPTS, preview_every=2, **watched)
     programs = [
-        model.engine._compiled[name]
-        for name in ((paint.begin, False), (paint.go_on, False), (paint.reveal, True))
+        model.engine._compiled[program, whole, ()]
+        for program, whole in (
+            (paint.begin, False),
+            (paint.go_on, False),
+            (paint.reveal, True),
+        )
     ]
     before = [program._cache_size() for program in programs]
     other = {**watched, "steps": 7, "guidance": 5.5, "seed": 3}
