@@ -70,7 +70,7 @@ def count(program: Any, parts: Sequence[str], without: Sequence[str] = ()) -> Co
 
 @dataclasses.dataclass(frozen=True)
 class Matrices:
-    """[rows, inner] by [inner, columns], both of one dtype or of the left one's."""
+    """[rows, inner] by [inner, columns]; `dtype` is of the left one."""
 
     rows: int
     inner: int

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from bridge_jax.core import flops, hardware
 
-# Measured on two cores (bench/NOTES.md): programs of such products take .91 to .97 of
+# Measured on two cores (bench/NOTES.md): programs of such products take .86 to .99 of
 # their time, others 1.0 to 1.07.
 _KEPT = "LIBRARY_FUSION_TYPE_REDUCE,LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION"
 _NAME = "xla_cpu_experimental_ynn_fusion_type"
@@ -26,7 +26,7 @@ _MANY = 7 * 10**8  # multiplications of numbers in one product
 def options(program: Any) -> dict[str, str]:
     """`compiler_options` for a closed jaxpr, such as `jax.jit(f).trace(...).jaxpr`.
 
-    None where it is not for one CPU, where large products are not most of what it
+    Nothing where it is not for one CPU, where large products are not most of what it
     computes, and where XLA_FLAGS says something else; of a loop that ends by itself, as
     decoding does, nobody knows.
     """
