@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Bool, Float
 
 from bridge_jax.core.types import Array
-from bridge_jax.layers import products
+from bridge_jax.layers import products, query_blocks
 
 
 def split_heads(x: Float[Array, "B T HD"], heads: int) -> Float[Array, "B H T D"]:
@@ -35,6 +35,7 @@ def attend(
     bias: Float[Array, "#B #H #T #S"] | None = None,
     scale: float | None = None,
     turned: bool = False,
+    causal: bool = False,
 ) -> Float[Array, "B H T D"]:
     """softmax(q k^T * scale + bias) v with the softmax in float32.
 
@@ -47,13 +48,44 @@ def attend(
       bias: float, broadcastable [B, H, T, S].
       scale: multiplies the scores; D**-0.5 when None.
       turned: k is [B, K, D, S], as a cache keeps it.
+      causal: S is T and `mask` allows no key after its query. A row with nothing
+        allowed then attends to some earlier and later keys, uniformly.
 
     Returns:
       [B, H, T, D] in q's dtype.
     """
+    scale = q.shape[3] ** -0.5 if scale is None else scale
+    blocks = query_blocks.edges(q.shape[2], v.shape[2], causal)
+    if len(blocks) == 1:
+        return _attend(q, k, v, mask, bias, scale, turned)
+    made = []
+    for start, end in blocks:
+        seen = end if causal else v.shape[2]
+        made.append(
+            _attend(
+                q[:, :, start:end],
+                k[..., :seen] if turned else k[:, :, :seen],
+                v[:, :, :seen],
+                _cut(mask, start, end, seen),
+                _cut(bias, start, end, seen),
+                scale,
+                turned,
+            )
+        )
+    return jnp.concatenate(made, axis=2)
+
+
+def _cut(x: jax.Array | None, start: int, end: int, seen: int) -> jax.Array | None:
+    """Those of [#B, #H, #T, #S] that are of some queries and of the first keys."""
+    if x is None:
+        return None
+    x = x if x.shape[2] == 1 else x[:, :, start:end]
+    return x if x.shape[3] == 1 else x[..., :seen]
+
+
+def _attend(q, k, v, mask, bias, scale: float, turned: bool) -> jax.Array:
     batch, heads, length, width = q.shape
     groups = heads // k.shape[1]
-    scale = width**-0.5 if scale is None else scale
     if groups > 1:
         # The query heads of one key/value head become extra query rows: no copies.
         q = q.reshape(batch, k.shape[1], groups * length, width)

@@ -20,7 +20,7 @@ class Config(Protocol):
     Attributes:
       qkv_bias: whether queries, keys and values have biases (Qwen2) or none (LLaMA).
       tied_embeddings: the output head is the input table.
-      attention: a name of `packed.KERNELS`, for training and prefill without a cache.
+      attention: a name of `packed.KERNELS`, for all but what goes on from a cache.
       remat: a name of `stack.POLICIES`.
       scan: whether training runs the layers as a loop, see `stack.fold`.
     """
@@ -62,9 +62,10 @@ class Attention(nn.Module):
         """x [B, T, hidden] -> ([B, T, hidden], memory), or [B, R, hidden] of `at`.
 
         `mask` is what `packed.sight` says for the config's kernel, but bool where
-        there is a memory or `at`, of whose R positions it then is. `memory` is (keys,
-        values, start): one layer's cache and the first slot to write; the new memory
-        comes back as (keys, values).
+        there is a memory to see or `at`, of whose R positions it then is. `memory` is
+        (keys, values, start): one layer's cache and the first slot to write, or None
+        where nothing was written before, and x sees itself alone; the new memory comes
+        back as (keys, values).
         """
         config = self.config
         width = config.head_dim
@@ -81,9 +82,12 @@ class Attention(nn.Module):
         q = rope.apply_half(q, *turns)
         k = rope.apply_half(attention.split_heads(key(x), config.kv_heads), cos, sin)
         v = attention.split_heads(value(x), config.kv_heads)
+        start = None
         if memory is not None:
             *layer, start = memory
-            memory = kv.write(tuple(layer), (k, v), start)
+            first = jnp.int32(0) if start is None else start
+            memory = kv.write(tuple(layer), (k, v), first)
+        if start is not None:
             x = attention.attend(q, *memory, mask=mask, turned=True)
         elif at is not None:
             x = attention.attend(q, k, v, mask=mask)
@@ -181,7 +185,8 @@ class Decoder(nn.Module):
         config = self.config
         alone = at  # where the last layer runs, None for everywhere
         if at is not None:
-            kernel = config.attention if cache is None else "xla"
+            new = cache is None or cache.fresh
+            kernel = config.attention if new else "xla"
             if not packed.are_few(at.shape[1], segments.shape[1], kernel):
                 alone = None
         x = embeddings.astype(dtype(config.dtype))
@@ -203,16 +208,19 @@ class Decoder(nn.Module):
         def through(mask, at=None):
             return lambda layer, x, _: (layer(x, *rotary, mask, None, at)[0], None)
 
-        seen = through(packed.sight(segments, causal=True, kernel=c.attention))
+        seen, asked = self._sights(segments, at)
         layers, last = self._apart(at)
-        x, _ = stack.fold(seen, layers, x, scan=c.scan, dtype=c.dtype)
+        x, _ = stack.fold(through(seen), layers, x, scan=c.scan, dtype=c.dtype)
         if last:
-            x, _ = stack.fold(through(packed.sight_at(segments, at), at), last, x)
+            x, _ = stack.fold(through(asked, at), last, x)
         return x
 
     def _decode(self, x, rotary, segments, cache, at):
-        start = cache.start
+        start = None if cache.fresh else cache.start
         cache, mask = kv.reserve(cache, segments)
+        seen, asked = mask, _taken(mask, at)
+        if start is None:
+            seen, asked = self._sights(segments, at)
 
         def through(mask, at=None):
             return lambda layer, x, memory: layer(
@@ -221,13 +229,17 @@ class Decoder(nn.Module):
 
         before = list(zip(cache.keys, cache.values, strict=True))
         layers, last = self._apart(at)
-        x, memories = stack.fold(through(mask), layers, x, before[: len(layers)])
+        x, memories = stack.fold(through(seen), layers, x, before[: len(layers)])
         if last:
-            asked = through(_taken(mask, at), at)
-            x, own = stack.fold(asked, last, x, before[-1:])
+            x, own = stack.fold(through(asked, at), last, x, before[-1:])
             memories = [*memories, *own]
         keys, values = zip(*memories, strict=True)
         return x, cache.replace(keys=keys, values=values)
+
+    def _sights(self, segments, at):
+        """Who sees whom in a layer that runs everywhere, and in one that runs `at`."""
+        seen = packed.sight(segments, causal=True, kernel=self.config.attention)
+        return seen, None if at is None else packed.sight_at(segments, at)
 
     def _apart(self, at):
         """Layers that run everywhere, and those that run only `at` some positions."""

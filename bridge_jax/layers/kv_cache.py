@@ -39,6 +39,8 @@ class KVCache:
     values: tuple[jax.Array, ...]  # per layer [B, K, S, D]
     valid: jax.Array  # bool [B, S], True for real tokens
     length: jax.Array  # int32 [], slots written
+    # Known while tracing: nothing is written, so a prompt sees itself alone.
+    fresh: bool = flax.struct.field(pytree_node=False, default=False)
 
     @property
     def start(self) -> Int[Array, ""]:
@@ -88,6 +90,7 @@ def empty(
         values=zeros(capacity, width),
         valid=jnp.zeros((batch, capacity), bool),
         length=jnp.zeros((), jnp.int32),
+        fresh=kind is KVCache,  # a ring stays as it is while rows come and go
     )
 
 
@@ -116,7 +119,8 @@ def reserve(
         )
     valid = jax.lax.dynamic_update_slice(cache.valid, segments != 0, (0, cache.start))
     mask = valid[:, None, None, :] & cache.past(steps)[None, None]
-    return cache.replace(valid=valid, length=cache.length + steps), mask
+    cache = cache.replace(valid=valid, length=cache.length + steps, fresh=False)
+    return cache, mask
 
 
 def write(

@@ -107,7 +107,7 @@ def attend(
             return _cudnn(q, k, v, seen, causal)
         case "auto" if _suits_cudnn(q):
             return _cudnn(q, k, v, seen, causal)
-    return attention.attend(q, k, v, mask=seen)
+    return attention.attend(q, k, v, mask=seen, causal=causal and seen is not None)
 
 
 def _resolved(kernel: str) -> str:

@@ -6,6 +6,7 @@ slowly, for tests.
 """
 
 import functools
+import math
 
 import flax.linen as nn
 import jax
@@ -63,11 +64,14 @@ def _whole_tiles(x: jax.Array, axes: tuple[int, ...], fill: int = 0) -> jax.Arra
 
 def _sharded(run, q, k, v, segments):
     """Each device its share of rows and heads: a kernel cannot be cut by XLA."""
-    if jax.sharding.get_abstract_mesh().empty:
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty:
         return run(q, k, v, segments)
-    rows = nn.logical_to_mesh_axes(("batch", None))
-    queries = nn.logical_to_mesh_axes(("batch", "heads", None, None))
-    shared = nn.logical_to_mesh_axes(("batch", "kv_heads", None, None))
+    # Rows that the devices do not divide, such as one prompt, are everyone's.
+    batch = "batch" if len(q) % _devices(mesh, "batch") == 0 else None
+    rows = nn.logical_to_mesh_axes((batch, None))
+    queries = nn.logical_to_mesh_axes((batch, "heads", None, None))
+    shared = nn.logical_to_mesh_axes((batch, "kv_heads", None, None))
     given = None if segments is None else (rows, rows)
     return jax.shard_map(
         run,
@@ -75,6 +79,13 @@ def _sharded(run, q, k, v, segments):
         out_specs=queries,
         check_vma=False,
     )(q, k, v, segments)
+
+
+def _devices(mesh: jax.sharding.AbstractMesh, axis: str) -> int:
+    """How many devices share a logical axis."""
+    (names,) = nn.logical_to_mesh_axes((axis,)) or (None,)
+    names = names if isinstance(names, tuple) else (names,)
+    return math.prod(mesh.shape[name] for name in names if name is not None)
 
 
 def _rows(q, k, v, segments, *, causal: bool):

@@ -115,6 +115,53 @@ def test_many_states_are_taken_from_all_where_a_kernel_spares_scores(monkeypatch
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
+SLOTS = LENGTH + 40
+
+
+def read(bundle, params, fresh, at=None):
+    """A prompt's states where it is not padded, and the cache that it leaves."""
+    cache = kv_cache.empty(bundle["vlm"].config, ROWS, SLOTS)
+    assert cache.fresh
+    segments = np.ones((ROWS, LENGTH), np.int32)
+    segments[1, :7] = 0
+    asked = dict(fields()) | {"segments": segments}
+    hidden, out = bundle.apply(
+        "vlm", params, **asked, cache=cache.replace(fresh=fresh), at=at
+    )
+    there = segments if at is None else np.take_along_axis(segments, at, 1)
+    return hidden * there[..., None], out["cache"]
+
+
+@pytest.mark.parametrize("kernel", ["xla", "splash"])
+@pytest.mark.parametrize("at", [None, np.array([[3, 23], [23, 9]])])
+def test_a_first_prompt_sees_itself_and_no_empty_slots(kernel, at):
+    bundle, params = made(attention=kernel)
+    wanted, before = read(bundle, params, False, at)
+    found, after = read(bundle, params, True, at)
+    assert not after.fresh
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    seen = np.asarray(after.valid)[:, None]
+    assert seen.sum() == 2 * LENGTH - 7
+    for one, other in zip(after.keys, before.keys, strict=True):
+        where = seen[:, :, None]
+        np.testing.assert_allclose(one * where, other * where, atol=1e-5)
+    for one, other in zip(after.values, before.values, strict=True):
+        where = seen[..., None]
+        np.testing.assert_allclose(one * where, other * where, atol=1e-5)
+
+
+def test_a_first_prompt_does_not_multiply_empty_slots():
+    bundle, params = made()
+    c = bundle["vlm"].config
+
+    def counted(fresh):
+        traced = jax.jit(lambda p: read(bundle, p, fresh)[0]).trace(params)
+        return flops.count(traced.jaxpr, ("vlm",)).model
+
+    one = 4 * c.layers * c.heads * c.head_dim * ROWS * LENGTH
+    assert counted(False) - counted(True) == one * (SLOTS - LENGTH)
+
+
 def test_positions_see_their_own_sequence_up_to_themselves():
     segments = jnp.asarray(fields()["segments"])
     whole = packed.sight(segments, causal=True, kernel="xla")

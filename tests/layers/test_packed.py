@@ -73,6 +73,18 @@ def test_splash_is_cut_by_rows_and_heads():
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+@pytest.mark.parametrize("rows", [1, 3])
+def test_splash_has_rows_everywhere_that_devices_do_not_divide(rows):
+    qkv = drawn(rows=rows, length=128, keys=128)
+    segments = np.ones((rows, 128), np.int32)
+    wanted = compiled("xla", *qkv, segments, True)
+    layout = place.make({"data": 2, "fsdp": 2, "tensor": 2}, "fsdp_tp")
+    with layout.scope():
+        found = jax.jit(lambda *qkv: run("splash", *qkv, segments, True))(*qkv)
+    for one, other in zip(wanted, found, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
 def test_auto_is_xla_here_and_splash_for_tpus(monkeypatch):
     qkv = drawn(length=20, keys=20)
     found, wanted = compiled("auto", *qkv)[0], compiled("xla", *qkv)[0]
