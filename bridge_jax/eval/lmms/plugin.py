@@ -19,7 +19,7 @@ from lmms_eval.api.instance import GenerationResult
 from lmms_eval.api.model import lmms
 from lmms_eval.models.registry_v2 import ModelManifest
 
-from bridge_jax.core import runtime
+from bridge_jax.core import compiler, runtime
 from bridge_jax.core.config import suggest
 from bridge_jax.core.errors import BridgeError
 from bridge_jax.eval.lmms import harness
@@ -179,6 +179,7 @@ class Simple(Plugin):
 @functools.cache
 def _start() -> None:
     """Once, however many models a process makes."""
+    compiler.tune()  # jax is imported, but has not looked for devices
     runtime.start()
 
 
