@@ -38,7 +38,8 @@ class Axis:
     sizes: the points, in order.
     make: size -> Work.
     memory: the power of the size that memory may grow with.
-    simulated: a point is a process with so many devices; figures are one device's.
+    simulated: a point is a process with so many devices or more; figures are one
+      device's.
     """
 
     unit: str

@@ -27,7 +27,8 @@ def _curve(name: str, axis: axes.Axis, rounds: int) -> Curve:
         processes: dict[int, piped.Piped] = {}
         if axis.simulated:
             for size in axis.sizes:
-                one = stack.enter_context(_started(name, [size], size))
+                # Never one device: a CPU that is alone has programs of its own.
+                one = stack.enter_context(_started(name, [size], max(2, size)))
                 processes[size] = one
         else:
             shared = stack.enter_context(_started(name, axis.sizes, 1))
