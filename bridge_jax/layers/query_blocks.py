@@ -21,12 +21,12 @@ def edges(queries: int, keys: int, causal: bool) -> list[tuple[int, int]]:
     Args:
       causal: no query sees a later key; there are as many keys as queries.
     """
-    count = 1
-    if not hardware.is_one_cpu():
-        pass
-    elif causal:
-        count = min(-(-queries // _CAUSAL), _MOST)
-    elif _WHOLE < queries <= _FALLEN_OFF and keys > _KEYS:
-        count = 2
+    count = _count(queries, keys, causal) if hardware.is_one_cpu() else 1
     ends = [queries * i // count for i in range(count + 1)]
     return list(itertools.pairwise(ends))
+
+
+def _count(queries: int, keys: int, causal: bool) -> int:
+    if causal:
+        return min(-(-queries // _CAUSAL), _MOST)
+    return 2 if _WHOLE < queries <= _FALLEN_OFF and keys > _KEYS else 1
