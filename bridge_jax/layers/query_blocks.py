@@ -12,7 +12,7 @@ import itertools
 from bridge_jax.core import hardware
 
 _CAUSAL, _MOST = 128, 8  # queries of a block; blocks, for each is compiled
-_WHOLE, _FALLEN_OFF, _KEYS = 256, 320, 192
+_WHOLE, _FALLEN_OFF, _KEYS = 256, 384, 192
 
 
 def edges(queries: int, keys: int, causal: bool) -> list[tuple[int, int]]:
