@@ -218,9 +218,10 @@ class Decoder(nn.Module):
     def _decode(self, x, rotary, segments, cache, at):
         start = None if cache.fresh else cache.start
         cache, mask = kv.reserve(cache, segments)
-        seen, asked = mask, _taken(mask, at)
         if start is None:
             seen, asked = self._sights(segments, at)
+        else:
+            seen, asked = mask, _taken(mask, at)
 
         def through(mask, at=None):
             return lambda layer, x, memory: layer(
